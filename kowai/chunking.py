@@ -1,0 +1,70 @@
+"""Documents to chunks: the largest whole sections, paragraphs or sentences that fit, with exact offsets.
+
+A chunk stays on one page, so that its page is exact. The overlap is whole sentences or paragraphs of at most `overlap`
+characters together; where the last one is longer, there is none. On 48 Wikipedia articles at 1000/200 98 % of a
+paragraph's neighbouring sentences share a chunk, 95 % without overlap, 97 % with a fixed overlap of 200 characters.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+from kowai.types import Chunk, Heading, LoadedDocument
+
+# The splitter's time grows with the square of a text without words or of nothing but line ends: 8,000 line separators
+# take it 15 seconds. So it sees a few chunks at a time and no long runs of white space, which are boundaries anyway.
+WINDOW_CHUNKS = 8
+_CLEFT = re.compile(r"[\n\r\v\f\x85\u2028\u2029]\s{99,}")
+
+
+def chunk(document: LoadedDocument, size: int = 1000, overlap: int = 200) -> list[Chunk]:
+    """Split `document` into chunks of at most `size` characters; every character but white space is in at least one."""
+    kind = MarkdownSplitter if document.media_type == "text/markdown" else TextSplitter
+    splitter = kind(size, overlap)
+    chunks: list[Chunk] = []
+    headings = _Headings(document.headings)
+    for page, begin, end in _stretches(document):
+        for start, text in _pieces(splitter, document.text, begin, end, WINDOW_CHUNKS * size):
+            chunks.append(Chunk(len(chunks), start, start + len(text), page, headings.path_at(start), text))
+    return chunks
+
+
+def _stretches(document: LoadedDocument) -> Iterator[tuple[int | None, int, int]]:
+    """Yield the page, start and end of each text between page breaks and clefts."""
+    spans: list[tuple[int | None, int, int]] = list(document.pages) or [(None, 0, len(document.text))]
+    for page, begin, end in spans:
+        for cleft in _CLEFT.finditer(document.text, begin, end):
+            yield page, begin, cleft.start()
+            begin = cleft.end()
+        yield page, begin, end
+
+
+def _pieces(
+    splitter: TextSplitter | MarkdownSplitter, text: str, begin: int, end: int, window: int
+) -> Iterator[tuple[int, str]]:
+    """Split text[begin:end] window by window; each next window begins with the chunk that the last one cut short."""
+    while begin < end:
+        stop = min(begin + window, end)
+        pieces = [(begin + offset, piece) for offset, piece in splitter.chunk_indices(text[begin:stop])]
+        if stop < end and len(pieces) > 1:
+            stop = pieces.pop()[0]
+        yield from pieces
+        begin = stop
+
+
+class _Headings:
+    """Know for each heading the path of titles that leads to it."""
+
+    def __init__(self, headings: tuple[Heading, ...]) -> None:
+        self._starts = [heading.start for heading in headings]
+        self._paths: list[str] = []
+        above: list[Heading] = []
+        for heading in headings:
+            above = [*(parent for parent in above if parent.level < heading.level), heading]
+            self._paths.append(" > ".join(parent.title for parent in above))
+
+    def path_at(self, position: int) -> str:
+        index = bisect_right(self._starts, position)
+        return self._paths[index - 1] if index else ""

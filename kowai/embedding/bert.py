@@ -1,0 +1,53 @@
+"""A BERT sentence encoder as an ONNX graph: the token ids of one text in, its unit vector out.
+
+One text a run needs no padding and no mask, its activations stay in the processor's cache, and its vector does not
+depend on the texts beside it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from onnx import GraphProto, ModelProto, TensorProto
+
+from kowai.embedding.checkpoint import Bert
+from kowai.embedding.graph import Graph
+from kowai.embedding.layer import Layer
+from kowai.embedding.tensors import Tensors, within
+
+
+def build_bert(bert: Bert, tensors: Tensors, pooling: str, *, fast: bool = True) -> ModelProto:
+    """Return the model with the inputs `ids` (1, tokens) and `exact`, which chooses float32 instead of eight bits."""
+    graph = Graph()
+    embedded = _embed(graph, bert, tensors)
+    if not fast:
+        for index in range(bert.num_hidden_layers):
+            embedded = Layer(graph, bert, within(tensors, f"encoder.layer.{index}.")).exact(embedded)
+        vector = graph.add("LpNormalization", _pool(graph, embedded, pooling), p=2, axis=-1)
+        return graph.as_model({"ids": (TensorProto.INT64, [1, "tokens"])}, vector)
+    exact = _branch("exact/", bert, tensors, embedded, Layer.exact)
+    fast = _branch("fast/", bert, tensors, embedded, Layer.fast)
+    encoded = graph.add("If", "exact", then_branch=exact, else_branch=fast)
+    vector = graph.add("LpNormalization", _pool(graph, encoded, pooling), p=2, axis=-1)
+    return graph.as_model({"ids": (TensorProto.INT64, [1, "tokens"]), "exact": (TensorProto.BOOL, [])}, vector)
+
+
+def _embed(graph: Graph, bert: Bert, tensors: Tensors) -> str:
+    words = graph.add("Gather", graph.constant(tensors["embeddings.word_embeddings.weight"]), "ids")
+    places = tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
+    length = graph.add("Shape", "ids", start=1)
+    placed = graph.add("Slice", graph.constant(places), graph.constant([0]), length, graph.constant([0]))
+    summed = graph.add("Add", words, placed)
+    return Layer(graph, bert, tensors).norm(summed, "embeddings.LayerNorm")
+
+
+def _branch(prefix: str, bert: Bert, tensors: Tensors, hidden: str, step: Callable[[Layer, str], str]) -> GraphProto:
+    graph = Graph(prefix)
+    for index in range(bert.num_hidden_layers):
+        hidden = step(Layer(graph, bert, within(tensors, f"encoder.layer.{index}.")), hidden)
+    return graph.as_branch(hidden)
+
+
+def _pool(graph: Graph, encoded: str, pooling: str) -> str:
+    if pooling == "cls":
+        return graph.add("Gather", encoded, graph.constant(np.array(0)), axis=1)
+    return graph.add("ReduceMean", encoded, graph.constant([1]), keepdims=0)

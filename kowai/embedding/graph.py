@@ -1,0 +1,45 @@
+"""The pieces of an ONNX graph: named nodes and constants, and how they become a model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+FUSED = "com.microsoft"
+OPSETS = {"": 20, FUSED: 1}
+IR_VERSION = 10
+
+
+class Graph:
+    """Collect operators; `prefix` keeps the names of nested graphs apart."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def constant(self, values: NDArray[Any] | Sequence[int]) -> str:
+        name = f"{self.prefix}constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def add(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Apply one operator and return the name of its output."""
+        name = f"{self.prefix}{kind}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name, domain=domain, **attributes))
+        return name
+
+    def as_branch(self, output: str) -> GraphProto:
+        """Return a graph that an If node runs; it sees the names of the graph around it."""
+        value = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        return helper.make_graph(self.nodes, output, [], [value], self.constants)
+
+    def as_model(self, inputs: dict[str, tuple[int, list[str | int]]], output: str) -> ModelProto:
+        """Return the whole model; `inputs` maps names to element types and shapes."""
+        values = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+        result = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self.nodes, "encoder", values, [result], self.constants)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)

@@ -1,0 +1,129 @@
+"""Evidence: the sentences of the retrieved passages, and which of a question's terms each of them holds."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from kowai.extraction.asked import NEGATIONS, Asked
+from kowai.extraction.words import Word, stems_of, words_of
+from kowai.sentences import Span, sentence_spans
+from kowai.types import Passage
+
+MOST_SENTENCES = 400
+MOST_CHARACTERS = 50_000
+PREFIX = 4
+ALIKE = 0.6
+
+
+class Sentence:
+    """Hold a sentence; its words and their places are found when they are asked for."""
+
+    def __init__(self, text: str, span: Span) -> None:
+        self.text = text[span.start : span.end]
+        self.span = span
+        self.stems = stems_of(self.text)
+
+    @cached_property
+    def words(self) -> list[Word]:
+        return words_of(self.text)
+
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """Return where in the sentence each stem stands."""
+        found: dict[str, list[int]] = {}
+        for place, word in enumerate(self.words):
+            if word.kind != "mark":
+                found.setdefault(word.stem, []).append(place)
+        return found
+
+    @cached_property
+    def negated(self) -> bool:
+        return any(word.lower in NEGATIONS for word in self.words)
+
+
+class Match(NamedTuple):
+    """Hold the stem of a sentence that a term matches, and how well, in [0, 1]."""
+
+    stem: str
+    strength: float
+
+
+Matches = dict[str, Match]
+
+
+class Evidence(NamedTuple):
+    """Hold one passage's sentences and, for each, its matches with the question's terms."""
+
+    passage: Passage
+    rank: int
+    sentences: tuple[Sentence, ...]
+    matches: tuple[Matches, ...]
+
+
+def gather(asked: Asked, passages: Sequence[Passage]) -> list[Evidence]:
+    """Split passages into sentences, at most 400, each once, and match them with the question."""
+    seen: set[tuple[object, int, int]] = set()
+    found: list[Evidence] = []
+    room = MOST_SENTENCES
+    for rank, passage in enumerate(passages):
+        spans: list[Span] = []
+        for span in quotable_spans(passage.text)[:room]:
+            key = (passage.document_id, passage.start + span.start, passage.start + span.end)
+            if key not in seen:
+                spans.append(span)
+                seen.add(key)
+        room -= len(spans)
+        sentences = tuple(Sentence(passage.text, span) for span in spans)
+        found.append(Evidence(passage, rank, sentences, tuple(match(asked, sentence) for sentence in sentences)))
+    return found
+
+
+def quotable_spans(text: str) -> list[Span]:
+    """Return a text's sentences, each heading and each question joined to the sentence after it: neither answers alone."""
+    joined: list[Span] = []
+    opening: Span | None = None
+    for span in sentence_spans(text[:MOST_CHARACTERS]):
+        start = opening.start if opening else span.start
+        opening = Span(start, span.end) if _leads(text[span.start : span.end]) and span.end - start < 200 else None
+        if opening is None:
+            joined.append(Span(start, span.end))
+    return [*joined, opening] if opening else joined
+
+
+def _leads(sentence: str) -> bool:
+    """Say whether a sentence only announces the next: a heading, a question, or words before a colon."""
+    if sentence.endswith(("?", "？", ":", "：")):
+        return True
+    plain = sentence[0].isalnum() and sentence[-1].isalnum() and not any(character.isdigit() for character in sentence)
+    return sentence.startswith("#") or (plain and len(sentence) < 60 and sentence.count(" ") < 6)
+
+
+def match(asked: Asked, sentence: Sentence) -> Matches:
+    """Find each term of the question in a sentence: the same stem, or one that begins alike."""
+    found: Matches = {}
+    for term in asked.terms:
+        if term in sentence.stems:
+            found[term] = Match(term, 1.0)
+        elif len(term) > PREFIX:
+            begin = term[:PREFIX]
+            alike, root = max([(_alike(term, root), root) for root in sentence.stems if root.startswith(begin)], default=(0.0, ""))
+            if alike >= ALIKE:
+                found[term] = Match(root, 0.5 + 0.3 * alike)
+    return found
+
+
+def _alike(one: str, other: str) -> float:
+    """Return the share of the longer word's letters that both words begin with."""
+    same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return same / max(len(one), len(other))
+
+
+def coverage(asked: Asked, *matches: Matches) -> float:
+    """Return which share of the question's terms, weighted by rarity, the matches hold together, in [0, 1]."""
+    total = sum(asked.terms.values())
+    best: dict[str, float] = {}
+    for one in matches:
+        for term, match in one.items():
+            best[term] = max(best.get(term, 0.0), match.strength)
+    held = sum(asked.terms[term] * strength for term, strength in best.items())
+    return held / total if total else 0.0

@@ -1,0 +1,135 @@
+"""PDF: each page's text in the order pdfium gives it, with wrapped lines and hyphenated words rejoined.
+
+pdfium is not thread-safe: outside a child process call `load` from one thread at a time.
+"""
+
+import re
+from itertools import islice, pairwise
+from typing import Any
+
+import pypdfium2
+
+from kowai.decoding import canonical
+from kowai.errors import Corrupt, DocumentTooLarge, EmptyDocument, Encrypted, NoText
+from kowai.loaders import Limits, Loader
+from kowai.types import Heading, LoadedDocument, PageSpan
+
+PAGE_GAP = "\n\n"
+MAX_BOOKMARKS = 5_000
+WRONG_PASSWORD, UNKNOWN_LOCK = 4, 5  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+
+_HYPHEN = re.compile(r"(?<=\w)[\ufffe\x02][ \n]*(?=(\w))")  # where pdfium saw a word broken over two lines
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")  # glyphs whose characters the font does not tell
+_NO_TITLE = re.compile(
+    r"(?i)\W*$|untitled|(microsoft )?(word|powerpoint|excel)\b|(unknown|anonymous|title|(document|slide|page)[ _]?\d*)$"
+    r"|\S*\.(docx?|dotx?|pptx?|xlsx?|pdf|od[tpsg]|rtf|tex|dvi|indd|qxd|pub|html?|md|txt|tiff?|png|jpe?g)$"
+)
+
+
+def load(data: bytes, name: str, limits: Limits = Limits(), charset: str | None = None) -> LoadedDocument:
+    pdf = _open(data, name, limits)
+    try:
+        texts = [_page_text(pdf, index) for index in range(len(pdf))]
+        pages = tuple(_spans(texts))
+        if not any(texts):
+            raise _wordless(texts, name)
+        text = PAGE_GAP.join(page or "" for page in texts)
+        return LoadedDocument(
+            text=text,
+            media_type="application/pdf",
+            title=_title(pdf),
+            pages=pages,
+            headings=_headings(pdf, text, pages),
+            metadata=_gaps(texts),
+        )
+    finally:
+        pdf.close()
+
+
+def _open(data: bytes, name: str, limits: Limits) -> Any:
+    try:
+        pdf: Any = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (WRONG_PASSWORD, UNKNOWN_LOCK):
+            raise Encrypted(f"{name} is locked by a password: save it without one.", operator=str(error)) from error
+        raise Corrupt(f"{name} is damaged: export or download it again.", operator=str(error)) from error
+    if len(pdf) == 0:
+        raise EmptyDocument(f"{name} has no pages.")
+    if len(pdf) > limits.max_pages:
+        raise DocumentTooLarge(f"{name} has {len(pdf):,} pages; at most {limits.max_pages:,} are read: split it.")
+    return pdf
+
+
+def _page_text(pdf: Any, index: int) -> str | None:
+    """Return a page's text, or None if the page cannot be read: one bad page must not cost the others."""
+    try:
+        page = pdf[index]
+        textpage = page.get_textpage()
+        found: str = textpage.get_text_bounded()  # within the page: text beside it is seen by nobody
+        textpage.close()
+        page.close()
+    except pypdfium2.PdfiumError:
+        return None
+    return _unwrapped(_CONTROLS.sub("", _HYPHEN.sub(_rejoin, canonical(found))))
+
+
+def _rejoin(hyphen: re.Match[str]) -> str:
+    return "" if hyphen[1].islower() else "-"
+
+
+def _unwrapped(text: str) -> str:
+    """Join the lines that end and go on in lower case: they are one sentence, which chunks should not cut."""
+    lines = [line.strip() for line in text.split("\n")]
+    joined = lines[:1]
+    for line, following in pairwise(lines):
+        wraps = (line[-1:].islower() or line[-1:] in (",", ";")) and following[:1].islower()
+        joined += (" " if wraps else "\n", following)
+    return "".join(joined).strip()
+
+
+def _spans(texts: list[str | None]) -> list[PageSpan]:
+    spans: list[PageSpan] = []
+    start = 0
+    for number, page in enumerate(texts, 1):
+        end = start + len(page or "")
+        spans.append(PageSpan(number, start, end))
+        start = end + len(PAGE_GAP)
+    return spans
+
+
+def _wordless(texts: list[str | None], name: str) -> Corrupt | NoText:
+    if all(page is None for page in texts):
+        return Corrupt(f"None of the pages of {name} can be read: export or download it again.")
+    return NoText(f"{name} holds no text, only images: it needs OCR before KowAI can read it.")
+
+
+def _gaps(texts: list[str | None]) -> dict[str, list[int]]:
+    """Name the pages that gave nothing, so that nobody takes them for read."""
+    gaps = {
+        "pages_without_text": [number for number, page in enumerate(texts, 1) if page == ""],
+        "unreadable_pages": [number for number, page in enumerate(texts, 1) if page is None],
+    }
+    return {name: numbers for name, numbers in gaps.items() if numbers}
+
+
+def _title(pdf: Any) -> str | None:
+    title = " ".join(_CONTROLS.sub("", canonical(pdf.get_metadata_value("Title"))).split())
+    return None if _NO_TITLE.match(title) else title
+
+
+def _headings(pdf: Any, text: str, pages: tuple[PageSpan, ...]) -> tuple[Heading, ...]:
+    """Place each bookmark where its title stands on its page, or else at the top of the page."""
+    found: list[Heading] = []
+    for bookmark in islice(pdf.get_toc(), MAX_BOOKMARKS):
+        words = canonical(bookmark.get_title()).split()
+        target = bookmark.get_dest()
+        index: int | None = target.get_index() if target else None
+        if words and index is not None and index < len(pages):
+            page: PageSpan = pages[index]
+            printed = re.compile(r"(?im)^(?:[\d.]+[ \t]+)?" + r"\s+".join(map(re.escape, words)))
+            place = printed.search(text, page.start, page.end)
+            found.append(Heading(bookmark.level + 1, " ".join(words), place.start() if place else page.start))
+    return tuple(sorted(found, key=lambda heading: heading.start))
+
+
+PDF = Loader("a PDF", frozenset({".pdf"}), frozenset({"application/pdf", "application/x-pdf"}), load)

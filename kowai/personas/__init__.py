@@ -1,0 +1,24 @@
+"""The voices: one file each, found by `discover`."""
+
+from kowai.registry import discover
+from kowai.types import Value
+
+
+class Persona(Value):
+    """Describe a voice: what it is for, how it is told to speak, what it declines and which model role it wants."""
+
+    summary: str
+    instructions: str
+    style: str
+    declines: str
+    role: str = "careful"
+    examples: tuple[str, ...] = ()
+
+    def voice(self) -> str:
+        """Return what a model is told about who it is."""
+        return f"{self.summary} {self.instructions} Style: {self.style} Decline: {self.declines}"
+
+
+def personas() -> dict[str, Persona]:
+    """Return every persona by name, in the order of their files."""
+    return discover("kowai.personas", Persona)

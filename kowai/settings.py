@@ -1,0 +1,36 @@
+"""What a process needs to boot: read by settings(), never at import."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read KOWAI_* variables; what an operator may change while running lives in Prefect blocks instead."""
+
+    model_config = SettingsConfigDict(env_prefix="KOWAI_", frozen=True, extra="ignore")
+
+    state: Path = Field(Path(".kowai"), description="The folder that holds database, secrets, originals and logs.")
+    host: str = Field("127.0.0.1", description="The address the shim listens on.")
+    port: int = Field(8100, ge=1, le=65535, description="The shim's port.")
+    prefect_port: int = Field(4200, ge=1, le=65535, description="The Prefect server's port.")
+    database_url: SecretStr | None = Field(None, description="Your own PostgreSQL with pgvector, as its owner.")
+    app_database_url: SecretStr | None = Field(None, description="The same database as a role that obeys policies.")
+    work_pool: str = Field("laptop", description="The work pool that runs deployments.")
+    max_document_bytes: int = Field(100_000_000, gt=0, description="The largest document that is read, in bytes.")
+    allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
+
+    @property
+    def secrets(self) -> Path:
+        return self.state.expanduser().absolute() / "secrets"
+
+    @property
+    def bucket(self) -> Path:
+        return self.state.expanduser().absolute() / "bucket"
+
+
+@cache
+def settings() -> Settings:
+    return Settings()  # pyright: ignore[reportCallIssue] -- every field has a default

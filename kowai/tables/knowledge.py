@@ -1,0 +1,116 @@
+"""What is known: documents, their versions, the chunks of the current one and their vectors."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pgvector.sqlalchemy import HALFVEC
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
+from sqlmodel import Field
+
+from kowai.tables.rows import Row, TenantRow, document_of, moment
+
+
+class EmbeddingSpace(Row, table=True):
+    """Name one vector space: vectors of two spaces are never compared."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    model: str = Field(unique=True, max_length=200)
+    dimensions: int
+    created_at: datetime | None = moment(nullable=False)
+
+
+class Document(TenantRow, table=True):
+    """Name a document by the id its owner knows it by and hold its current version number."""
+
+    __table_args__ = (UniqueConstraint("tenant_id", "external_id"),)
+
+    external_id: str
+    origin: str = Field(description="Where it came from: a path, a URL, or 'upload'.")
+    title: str | None = None
+    media_type: str = Field(max_length=100)
+    details: dict[str, Any] = document_of("{}")
+    version: int = 1
+    content_hash: str = Field(max_length=64)
+    updated_at: datetime | None = moment(nullable=False)
+
+
+class DocumentVersion(TenantRow, table=True):
+    """Keep the text that citations of this version count characters of."""
+
+    __table_args__ = (UniqueConstraint("document_id", "version"),)
+
+    document_id: UUID = Field(foreign_key="document.id", ondelete="CASCADE")
+    version: int
+    content_hash: str = Field(max_length=64)
+    title: str | None = None
+    text: str
+    pages: list[Any] = document_of("[]")
+
+
+class ChunkRow(Row, table=True):
+    """Hold characters [start, end) of a document's current version."""
+
+    __table_args__ = (Index("ix_chunk_document", "document_id", "ordinal"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE", index=True)
+    document_id: UUID = Field(foreign_key="document.id", ondelete="CASCADE")
+    version: int
+    ordinal: int
+    start_char: int
+    end_char: int
+    page: int | None = None
+    heading_path: str = ""
+    text: str
+    length: int = Field(description="Indexed words, as BM25 counts a chunk's length.")
+
+
+class ChunkVector(Row, table=True):
+    """Hold a chunk's vector in one space; each space has its own partial HNSW index."""
+
+    __table_args__ = (PrimaryKeyConstraint("chunk_id", "space_id"),)
+
+    chunk_id: int = Field(sa_column=Column(BigInteger))
+    space_id: int = Field(foreign_key="embedding_space.id")
+    tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE", index=True)
+    embedding: Any = Field(sa_column=Column(HALFVEC(), nullable=False))
+
+
+class Posting(Row, table=True):
+    """Count how often a chunk of `length` words holds a term: the index that BM25 reads, without foreign keys."""
+
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "term", "chunk_id", postgresql_include=["frequency", "length"]),
+        Index("ix_posting_chunk", "chunk_id"),
+    )
+
+    tenant_id: UUID
+    term: str = Field(sa_column=Column(Text(collation="C")))
+    chunk_id: int = Field(sa_column=Column(BigInteger))
+    frequency: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    length: int = Field(sa_column=Column(SmallInteger, nullable=False))
+
+
+class TermCount(Row, table=True):
+    """Add to the number of chunks that hold a term; the empty term is held by every chunk, once for each word.
+
+    A term's count is the sum of its rows: a writer that finds a row locked adds one, the next writer folds them.
+    """
+
+    __table_args__ = (Index("ix_term_count_term", "tenant_id", "term"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    tenant_id: UUID
+    term: str = Field(sa_column=Column(Text(collation="C"), nullable=False))
+    chunks: int = Field(sa_column=Column(BigInteger, nullable=False))
+    occurrences: int = Field(sa_column=Column(BigInteger, nullable=False))

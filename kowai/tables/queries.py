@@ -1,0 +1,47 @@
+"""What was asked and answered."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Column, Numeric
+from sqlmodel import Field
+
+from kowai.tables.rows import TenantRow, document_of, moment
+
+
+class Query(TenantRow, table=True):
+    """Hold a question, what became of it, and the Prefect run that answered it."""
+
+    __table_args__ = (
+        CheckConstraint("status in ('queued', 'running', 'done', 'refused', 'failed')", name="known_status"),
+    )
+
+    text: str
+    history: list[Any] = document_of("[]")
+    standalone: str = Field(description="What is searched for: the question as it is understood without its history.")
+    persona: str = Field(max_length=50)
+    filters: dict[str, Any] = document_of("{}")
+    status: str = Field(default="queued", max_length=20)
+    refusal: str | None = Field(default=None, description="The code of a refusal or failure.")
+    sentence: str | None = Field(default=None, description="What the user was told about it.")
+    asked_by: UUID | None = Field(default=None, description="The API key that asked.")
+    flow_run_id: UUID | None = None
+    started_at: datetime | None = moment()
+    finished_at: datetime | None = moment()
+
+
+class AnswerRow(TenantRow, table=True):
+    """Hold the answer to one query and the passages it was made from."""
+
+    query_id: UUID = Field(foreign_key="query.id", ondelete="CASCADE", unique=True)
+    text: str
+    citations: list[Any] = document_of("[]")
+    passages: list[Any] = document_of("[]")
+    confidence: float | None = None
+    abstained: bool
+    model: str
+    fallback: bool = Field(default=False, description="Whether another model than the first choice spoke.")
+    usage: dict[str, Any] = document_of("{}")
+    cost: Decimal | None = Field(default=None, sa_column=Column(Numeric(18, 9)))

@@ -1,0 +1,60 @@
+"""Cut text into the words that the lexical index knows; PostgreSQL's stemmer turns words into terms."""
+
+import re
+import unicodedata
+from collections import Counter
+
+LONGEST = 64
+
+_WORD = re.compile(r"[^\W_]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_ACCENT = re.compile("[\u0300-\u036f]")
+# Scripts that put no spaces between words, and Hangul, whose words carry their particles.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text without case and accents.
+
+    A compound of cases or digits also yields its parts (`parseJSON2`: parsejson2, parse, json, 2), and scripts
+    without spaces yield overlapping pairs of characters.
+    """
+    folded, pairs = (text, []) if text.isascii() else _folded(text)
+    found = _WORD.findall(folded)
+    parts = [part for word in found if not _is_plain(word) for part in _parts(word)]
+    return [word.casefold()[:LONGEST] for word in found] + parts + pairs
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text in order, without their parts and without unspaced scripts."""
+    folded = text if text.isascii() else _folded(text)[0]
+    return _WORD.findall(folded.casefold())
+
+
+def counted(*fields: tuple[str, int]) -> Counter[str]:
+    """Count the words of several texts, each occurrence as often as its text weighs."""
+    counts: Counter[str] = Counter()
+    for text, weight in fields:
+        for word in words(text):
+            counts[word] += weight
+    return counts
+
+
+def _is_plain(word: str) -> bool:
+    return word.isdigit() or (word.isalpha() and (word.islower() or word.istitle()))
+
+
+def _parts(compound: str) -> list[str]:
+    parts = _PART.findall(compound)
+    return [part.lower()[:LONGEST] for part in parts] if len(parts) > 1 else []
+
+
+def _folded(text: str) -> tuple[str, list[str]]:
+    """Return the text without accents and unspaced scripts, and the latter's pairs."""
+    plain = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text)))
+    pairs = [pair for run in _UNSPACED.findall(plain) for pair in _pairs(run)]
+    return _UNSPACED.sub(" ", plain), pairs
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[start : start + 2] for start in range(max(1, len(run) - 1))]

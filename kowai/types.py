@@ -1,0 +1,138 @@
+"""Frozen values that travel between tasks."""
+
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Value(BaseModel):
+    """Be immutable and refuse fields nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PageSpan(NamedTuple):
+    """Place page `number` (from 1) at characters [start, end) of a document's text."""
+
+    number: int
+    start: int
+    end: int
+
+
+class Heading(NamedTuple):
+    """Place a heading of `level` (1 is the highest) at character `start` of a document's text."""
+
+    level: int
+    title: str
+    start: int
+
+
+class LoadedDocument(Value):
+    """Hold what a loader read: one text that every later offset counts characters of."""
+
+    text: str
+    media_type: str
+    title: str | None = None
+    pages: tuple[PageSpan, ...] = ()
+    headings: tuple[Heading, ...] = ()
+    metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Chunk(NamedTuple):
+    """Hold characters [start, end) of a document; `page` is the page it starts on, if there are pages."""
+
+    ordinal: int
+    start: int
+    end: int
+    page: int | None
+    heading_path: str
+    text: str
+
+
+class Passage(Value):
+    """Hold a retrieved chunk, where it comes from and how well it matched."""
+
+    chunk_id: int
+    document_id: UUID
+    external_id: str
+    title: str | None
+    version: int
+    page: int | None
+    start: int
+    end: int
+    heading_path: str
+    text: str
+    score: float
+    dense: float | None = None
+    lexical: float | None = None
+
+
+class Citation(Value):
+    """Point at the characters [start, end) of a document version that support a statement."""
+
+    document_id: UUID
+    external_id: str
+    title: str | None
+    version: int
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    score: float
+    answer: tuple[int, int] | None = None  # the characters of the document that hold the short answer, if one is known
+
+
+class Usage(Value):
+    """Count tokens; None is unknown, which is not zero."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Reply(Value):
+    """Hold a model's typed output fields, which model spoke and what it used; `cost` is in US dollars."""
+
+    fields: dict[str, Any]
+    model: str
+    usage: Usage = Usage()
+    cost: Decimal | None = None
+    fallback: bool = False
+
+
+class Draft(Value):
+    """Hold an answer before it is recorded. `confidence` is in [0, 1]; `cost` is in US dollars."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    confidence: float | None
+    abstained: bool
+    model: str
+    usage: Usage = Usage()
+    cost: Decimal | None = None
+    fallback: bool = False
+    refusal: "Verdict | None" = None
+
+
+class Question(Value):
+    """Hold a stored question while it is answered; it travels between tasks in memory and is never a parameter."""
+
+    id: UUID
+    tenant_id: UUID
+    text: str
+    standalone: str
+    persona: str
+    filters: dict[str, Any]
+
+
+class Verdict(Value):
+    """Say whether something goes on, and if not, why: a refusal is a value."""
+
+    allowed: bool
+    code: str = "ok"
+    sentence: str = ""
+
+
+QueryStatus = Literal["queued", "running", "done", "refused", "failed"]
+ItemState = Literal["queued", "running", "indexed", "unchanged", "dead"]
