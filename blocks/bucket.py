@@ -1,0 +1,56 @@
+"""Originals and results: files named by the hash of their content, one folder per tenant."""
+
+import os
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+from anyio import to_thread
+from prefect.filesystems import WritableFileSystem
+from pydantic import Field, HttpUrl
+
+from kowai.errors import SourceMissing
+
+
+class Bucket(WritableFileSystem):
+    """Keep files in a local folder. Paths are POSIX and relative to it."""
+
+    _block_type_name = "KowAI Bucket"
+    _block_type_slug = "kowai-bucket"
+    _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+    _description = "Originals of uploaded documents and results of flows, in a local folder."
+
+    folder: Path = Field(title="Folder", description="Where the files lie; every worker must see the same folder.")
+
+    async def put(self, tenant_id: UUID, content: bytes) -> str:
+        """Store `content` and return its path; storing the same content again changes nothing."""
+        digest = sha256(content).hexdigest()
+        path = f"{tenant_id}/{digest[:2]}/{digest}"
+        if not self._resolve(path).exists():
+            await self.write_path(path, content)
+        return path
+
+    async def read_path(self, path: str) -> bytes:
+        try:
+            return await to_thread.run_sync(self._resolve(path).read_bytes)
+        except FileNotFoundError as error:
+            raise SourceMissing("The original of this document is no longer stored.", operator=path) from error
+
+    async def write_path(self, path: str, content: bytes) -> None:
+        await to_thread.run_sync(_write_whole, self._resolve(path), content)
+
+    def _resolve(self, path: str) -> Path:
+        whole = (self.folder / path).resolve()
+        if not whole.is_relative_to(self.folder.resolve()):
+            raise SourceMissing("This path leads out of the bucket.", operator=path)
+        return whole
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Write beside the target and rename, so that a crash never leaves half a file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    os.replace(name, target)

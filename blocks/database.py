@@ -1,0 +1,67 @@
+"""PostgreSQL with pgvector: the system of record, reached one tenant's transaction at a time."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from prefect.blocks.core import Block
+from pydantic import Field, HttpUrl, SecretStr
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from kowai.errors import Unavailable
+from kowai.tenancy import enter
+
+# A cached generic plan would pick one index for every tenant's size.
+SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
+
+Engines = dict[str, AsyncEngine]
+_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engines] = WeakKeyDictionary()
+
+
+class Database(Block):
+    """Connect as the application role, which row-level security binds to one tenant per transaction."""
+
+    _block_type_name = "KowAI Database"
+    _block_type_slug = "kowai-database"
+    _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+    _description = "PostgreSQL with pgvector, as the role that obeys row-level security."
+
+    url: SecretStr = Field(title="URL", description="postgresql://kowai_app:...@host/database; never the owner's.")
+    pool_size: int = Field(default=10, ge=1, le=100, title="Pool size", description="Connections a process keeps open.")
+
+    def engine(self) -> AsyncEngine:
+        """Return this process's pool, one per event loop: a connection belongs to the loop that opened it."""
+        engines = _engines.setdefault(asyncio.get_running_loop(), {})
+        url = make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg")
+        key = url.render_as_string(hide_password=False)
+        if key not in engines:
+            engines[key] = create_async_engine(
+                url,
+                pool_size=self.pool_size,
+                max_overflow=self.pool_size,
+                connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5},
+            )
+        return engines[key]
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: UUID | None, *, durable: bool = True) -> AsyncGenerator[AsyncConnection]:
+        """Open one transaction that sees one tenant. Raises TenantMissing, and Unavailable when it cannot connect.
+
+        `durable=False` is for what may be lost with the machine because it is said again or was never promised.
+        """
+        try:
+            async with self.engine().begin() as connection:
+                await enter(connection, tenant_id, durable=durable)
+                yield connection
+        except DBAPIError as error:
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise Unavailable("The database cannot be reached; try again shortly.", operator=str(error)) from error
+            raise
+
+    async def close(self) -> None:
+        for engine in _engines.pop(asyncio.get_running_loop(), {}).values():
+            await engine.dispose()

@@ -1,0 +1,241 @@
+"""DSPy engines that ask one target after another: your own models first, the next one when a target fails."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from dspy import lm15
+
+from blocks.language_model import Target
+from kowai.circuits import Circuit
+from kowai.errors import KowaiError
+from kowai.overflow import is_overflow
+
+R = TypeVar("R")
+Admit = Callable[[Target, lm15.Request], Awaitable[None]]
+Attempt = Callable[[Target, lm15.Request], Awaitable[R]]
+
+CONNECT_SECONDS = 2.0
+STREAM_FACTOR = 10  # a stream may take ten times as long as a reply, as long as its parts keep coming
+PROVIDER = "kowai-target"
+
+# The target's failures, not the request's. A wrong key is the operator's to see, so it is none of these.
+FAIL_OVER = (
+    lm15.TransportError,
+    lm15.TimeoutError,
+    lm15.ServerError,
+    lm15.RateLimitError,
+    lm15.BillingError,
+    lm15.UnsupportedModelError,
+    lm15.StreamAssemblyError,
+)
+
+_circuits: dict[tuple[str, str], Circuit] = {}
+_providers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], lm15.AsyncOpenAIChatLM]] = (
+    WeakKeyDictionary()
+)
+
+
+def circuit_of(target: Target) -> Circuit:
+    """Return the target's circuit, which every engine of this process shares."""
+    return _circuits.setdefault((target.endpoint, target.model), Circuit())
+
+
+async def admit_all(_target: Target, _request: lm15.Request) -> None:
+    return
+
+
+class Capabilities:
+    """Tell DSPy's adapters what OpenAI-compatible servers take; without it they would send no response format."""
+
+    supports_function_calling = True
+    supports_response_schema = True
+    supports_reasoning = False
+    supported_params = frozenset(
+        {"temperature", "max_tokens", "top_p", "stop", "seed", "response_format", "tools", "tool_choice"}
+    )
+
+
+class AsyncFailover(Capabilities):
+    """Ask the first target whose circuit lets a call through; one attempt per target, retries belong to the caller."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets = tuple(targets)
+
+    async def complete(self, request: lm15.Request, admit: Admit = admit_all) -> lm15.Response:
+        """Return the first reply. Raises what the last target raised, or what `admit` did when it refused them all."""
+        failure: Exception | None = None
+        for target in self._open_targets():
+            try:
+                return await self._attempt(target, request, admit)
+            except (KowaiError, lm15.LM15Error) as error:
+                failure = _go_on(error, failure)
+        raise failure or self._resting()
+
+    async def stream(
+        self, request: lm15.Request, admit: Admit = admit_all
+    ) -> AsyncGenerator[lm15.StreamStartEvent | lm15.StreamDeltaEvent | lm15.StreamEndEvent | lm15.StreamErrorEvent]:
+        """Yield events; another target may be asked only while nothing has been said."""
+        failure: Exception | None = None
+        for target in self._open_targets():
+            spoken = False
+            try:
+                async with aclosing(self._streamed(target, request, admit)) as events:
+                    async for event in events:
+                        spoken = True
+                        yield event
+                return
+            except (KowaiError, lm15.LM15Error) as error:
+                if spoken:
+                    raise
+                failure = _go_on(error, failure)
+        raise failure or self._resting()
+
+    async def aclose(self) -> None:
+        """Leave the connections to the other engines of this loop."""
+
+    def _open_targets(self) -> Iterator[Target]:
+        return (target for target in self.targets if circuit_of(target).enter(time.monotonic()))
+
+    def _resting(self) -> lm15.TransportError:
+        wait = min((circuit_of(target).rests(time.monotonic()) for target in self.targets), default=0.0)
+        return lm15.TransportError(f"every target is resting after failures; the next is tried in {wait:.0f} s")
+
+    async def _attempt(self, target: Target, request: lm15.Request, admit: Admit) -> lm15.Response:
+        circuit = circuit_of(target)
+        try:
+            await admit(target, request)
+            async with asyncio.timeout(target.timeout_seconds):
+                response = await _provider(target).complete(addressed(request, target))
+        except BaseException as error:
+            judged = _judged(error, circuit)
+            if judged is error:
+                raise
+            raise judged from error
+        circuit.succeed()
+        return response
+
+    async def _streamed(self, target: Target, request: lm15.Request, admit: Admit) -> AsyncGenerator[Any]:
+        circuit, ended = circuit_of(target), False
+        held: list[Any] = []  # the start says nothing yet, so another target may still take over
+        try:
+            await admit(target, request)
+            async with aclosing(_events(target, request)) as events:
+                async for event in events:
+                    if event.type == "error":
+                        raise lm15.ServerError(event.error.message)
+                    held.append(event)
+                    ended = ended or event.type == "end"
+                    if event.type != "start":
+                        for waiting in held:
+                            yield waiting
+                        held.clear()
+            if not ended:
+                raise lm15.StreamAssemblyError("the stream ended before its last event")
+        except BaseException as error:
+            judged = _judged(error, circuit)
+            if judged is error:
+                raise
+            raise judged from error
+        circuit.succeed()
+
+
+class BlockingEngine(Capabilities):
+    """Let a worker thread use an async engine: the sync half of a pair, for DSPy's optimisers and evaluators."""
+
+    def __init__(self, engine: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine, self._loop = engine, loop
+
+    def complete(self, request: lm15.Request) -> lm15.Response:
+        return self._await(self._engine.complete(request))
+
+    def stream(self, request: lm15.Request) -> Iterator[Any]:
+        events = self._engine.stream(request)
+        try:
+            while (event := self._await(anext(events, None))) is not None:
+                yield event
+        finally:
+            self._await(events.aclose())
+
+    def close(self) -> None:
+        """Leave the async engine to its owner."""
+
+    def _await(self, work: Awaitable[Any]) -> Any:
+        coroutine = cast(Coroutine[Any, Any, Any], _awaited(work))
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+async def _awaited(work: Awaitable[R]) -> R:
+    return await work
+
+
+def addressed(request: lm15.Request, target: Target) -> lm15.Request:
+    """Return the request as this target gets it: its model name, and never more output than was reserved for."""
+    wanted = request.config.max_tokens or target.max_output_tokens
+    config = replace(request.config, max_tokens=min(wanted, target.max_output_tokens))
+    return replace(request, model=target.model, config=config)
+
+
+async def _events(target: Target, request: lm15.Request) -> AsyncGenerator[Any]:
+    """Yield the target's events, each in time, and all of them within the stream's own bound."""
+    source = cast(AsyncGenerator[Any], _provider(target).stream(addressed(request, target)))
+    async with aclosing(source) as events:
+        until = time.monotonic() + STREAM_FACTOR * target.timeout_seconds
+        while True:
+            async with asyncio.timeout(min(target.timeout_seconds, until - time.monotonic())):
+                event = await anext(events, None)
+            if event is None:
+                return
+            yield event
+
+
+def _judged(error: BaseException, circuit: Circuit) -> BaseException:
+    """Tell the circuit what the error says about its target; return it in lm15's terms."""
+    if isinstance(error, TimeoutError):
+        error = lm15.TimeoutError("no reply in time")
+    if isinstance(error, lm15.InvalidRequestError) and is_overflow(error.message):
+        error = lm15.ContextLengthError(error.message)
+    if isinstance(error, FAIL_OVER) or _is_garbled(error):
+        circuit.fail(time.monotonic(), getattr(error, "retry_after", None))
+    else:
+        circuit.leave()
+    return error
+
+
+def _go_on(error: KowaiError | lm15.LM15Error, earlier: Exception | None) -> Exception:
+    """Return the error to report unless a later target answers; raise one that no other target can mend."""
+    if isinstance(error, KowaiError):
+        return earlier or error
+    if isinstance(error, (*FAIL_OVER, lm15.ContextLengthError)) or _is_garbled(error):
+        return error
+    raise error
+
+
+def _is_garbled(error: BaseException) -> bool:
+    """Recognise a reply that was not one: lm15 has no narrower class for a body it cannot read."""
+    return type(error) is lm15.ProviderError and (error.status is None or error.status < 400)
+
+
+def _provider(target: Target) -> lm15.AsyncOpenAIChatLM:
+    """Return this loop's connections to the target's endpoint."""
+    providers = _providers.setdefault(asyncio.get_running_loop(), {})
+    key = (target.endpoint, target.api_key.get_secret_value())
+    if key not in providers:
+        providers[key] = _connected(*key)
+    return providers[key]
+
+
+def _connected(endpoint: str, api_key: str) -> lm15.AsyncOpenAIChatLM:
+    # Only OpenAI itself takes max_completion_tokens everywhere; a server that ignored the limit would cost more
+    # than was reserved.
+    dialect = "openai" if urlsplit(endpoint).hostname == "api.openai.com" else "lmstudio"
+    access = lm15.AccessPolicy(provider=PROVIDER, base_url=endpoint, env_keys=())
+    definition = lm15.ProviderDefinition.chat(access, compat=lm15.OpenAIChatCompat.preset(dialect))
+    timeouts = lm15.Timeouts(connect=CONNECT_SECONDS)  # how long a reply may take is the target's own setting
+    config = lm15.RouterConfig(env={}, api_keys={PROVIDER: api_key}, providers=(definition,), timeouts=timeouts)
+    return cast(lm15.AsyncOpenAIChatLM, lm15.AsyncLMRouter(config).lm(f"{PROVIDER}:any"))

@@ -1,0 +1,65 @@
+"""The models that may write an answer; with none, answers are extracted."""
+
+from decimal import Decimal
+
+from prefect.blocks.core import Block
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+
+
+class Target(BaseModel):
+    """Name one model behind one OpenAI-compatible endpoint."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(title="Name", description="What answers say spoke, for example 'local' or 'openai'.")
+    model: str = Field(title="Model", description="The name the endpoint serves it by.")
+    endpoint: str = Field(title="Endpoint", description="Base URL, for example http://127.0.0.1:11434/v1.")
+    api_key: SecretStr = Field(default=SecretStr("none"), title="API key", description="Sent as a bearer token.")
+    roles: tuple[str, ...] = Field(
+        default=(), title="Roles", description="What it is asked for: fast, careful, code, ... Empty: everything."
+    )
+    timeout_seconds: float = Field(default=60.0, gt=0, title="Timeout", description="Seconds to wait for a reply.")
+    max_output_tokens: int = Field(default=1024, gt=0, title="Longest answer", description="In tokens.")
+    input_price: Decimal | None = Field(
+        default=None,
+        ge=0,
+        title="Input price",
+        description="US dollars per million tokens; 0 for a model of your own; empty: from the price table.",
+    )
+    output_price: Decimal | None = Field(
+        default=None,
+        ge=0,
+        title="Output price",
+        description="US dollars per million tokens; 0 for a model of your own; empty: from the price table.",
+    )
+    allow_unknown_price: bool = Field(
+        default=False,
+        title="Allow an unknown price",
+        description="Call it although no price is known: such calls cannot be counted against a limit.",
+    )
+
+
+class LanguageModel(Block):
+    """List the models that may write answers, first choice first, and what may be spent on them."""
+
+    _block_type_name = "KowAI Language Model"
+    _block_type_slug = "kowai-language-model"
+    _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+    _description = "OpenAI-compatible models in order of preference; none means extractive answers."
+
+    targets: list[Target] = Field(
+        default_factory=list[Target],
+        title="Targets",
+        description="The models to ask, first choice first: your own before commercial ones.",
+    )
+    request_limit: Decimal = Field(
+        default=Decimal("0.50"), ge=0, title="Limit per request", description="US dollars that one model call may cost."
+    )
+    daily_limit: Decimal = Field(
+        default=Decimal(100), ge=0, title="Daily limit", description="US dollars a tenant may spend in a UTC day."
+    )
+
+    def for_role(self, role: str) -> list[Target]:
+        """Return the targets that serve `role`, in order; every target when none names it."""
+        serving = [target for target in self.targets if not target.roles or role in target.roles]
+        return serving or self.targets
