@@ -1,0 +1,102 @@
+"""Turn the sources of an ingestion into items, each of which will end somewhere."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from sqlalchemy.dialects import postgresql
+from sqlmodel import col, select
+
+from blocks.connections import database
+from kowai import jsonl
+from kowai.errors import DocumentError, KowaiError, SourceForbidden
+from kowai.loaders import suffixes
+from kowai.settings import settings
+from kowai.sources import Walk
+from kowai.tables.ingestion import Ingestion, IngestionItem, Source
+from tasks.step import step
+
+BATCH = 1000
+
+
+@step
+async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
+    """Store one item for each document the sources hold; a source that holds none is itself a dead item."""
+    store = await database()
+    async with store.transaction(tenant_id) as connection:
+        sources = await connection.scalar(select(col(Ingestion.sources)).where(col(Ingestion.id) == ingestion_id))
+    items = _items(sources or [])
+    while batch := await asyncio.to_thread(lambda: list(islice(items, BATCH))):
+        rows = [item | {"ingestion_id": ingestion_id, "tenant_id": tenant_id} for item in batch]
+        async with store.transaction(tenant_id) as connection:
+            await connection.execute(postgresql.insert(IngestionItem).on_conflict_do_nothing(), rows)
+
+
+@step
+async def remember(uris: Iterable[str], tenant_id: UUID) -> None:
+    """Keep sources for the nightly ingestion."""
+    rows = [{"tenant_id": tenant_id, "uri": uri} for uri in uris]
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(postgresql.insert(Source).on_conflict_do_nothing(), rows)
+
+
+@step
+async def remembered_sources(tenant_id: UUID) -> list[str]:
+    """Return every source the tenant has ingested before."""
+    async with (await database()).transaction(tenant_id) as connection:
+        return list(await connection.scalars(select(col(Source.uri)).order_by(col(Source.created_at))))
+
+
+def _items(sources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for source in sources:
+        uri = str(source["uri"])
+        if "original" in source:
+            yield _item(uri, details=source)
+        elif uri.startswith(("http://", "https://")):
+            yield _item(uri, details={"url": uri})
+        else:
+            yield from _files(uri)
+
+
+def _files(source: str) -> Iterator[dict[str, Any]]:
+    """Yield an item for each file of a folder, glob or path, and for each line of a file of records."""
+    try:
+        for path, error in Walk(source, suffixes() | jsonl.SUFFIXES):
+            if error is not None:
+                yield _dead(path, error)
+            elif Path(path).resolve().is_relative_to(settings().state.expanduser().resolve()):
+                yield _dead(path, SourceForbidden("KowAI's own state directory is never ingested."))
+            elif Path(path).suffix.lower() in jsonl.SUFFIXES:
+                yield from _records(path)
+            else:
+                yield _item(path, details={"path": path})
+    except DocumentError as error:
+        yield _dead(source, error)
+
+
+def _records(path: str) -> Iterator[dict[str, Any]]:
+    """Yield an item for each record of a file, with the place of its line in bytes."""
+    place = {"offset": 0, "length": 0}
+
+    def lines(file: BinaryIO) -> Iterator[bytes]:
+        for line in file:
+            place["offset"], place["length"] = place["offset"] + place["length"], len(line)
+            yield line
+
+    with open(path, "rb") as file:
+        for found in jsonl.parse(lines(file), path):
+            if isinstance(found, jsonl.BadLine):
+                yield _dead(f"{path}#{found.line}", found.error)
+            else:
+                yield _item(found.id, details={"path": path, "external_id": found.id, **place})
+
+
+def _dead(uri: str, error: KowaiError) -> dict[str, Any]:
+    return _item(uri) | {"state": "dead", "cause": error.code, "sentence": error.sentence}
+
+
+def _item(uri: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"uri": uri, "state": "queued", "cause": None, "sentence": None, "details": details or {}}

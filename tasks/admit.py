@@ -1,0 +1,50 @@
+"""Decide whether a stored question goes on; a refusal is a value, because Failed has to mean broken."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from blocks.connections import database
+from kowai.errors import NotFound
+from kowai.tables.identity import Tenant
+from kowai.tables.queries import Query
+from kowai.types import Question, Verdict
+from tasks.step import step
+
+ADMITTED = Verdict(allowed=True)
+ANSWERED = Verdict(allowed=False, code="already_answered", sentence="This question has been answered already.")
+SUSPENDED = Verdict(allowed=False, code="tenant_suspended", sentence="This tenant is suspended.")
+
+UNDERSTOOD = (col(Query.text), col(Query.standalone), col(Query.persona), col(Query.filters))
+
+
+class Admission(NamedTuple):
+    verdict: Verdict
+    question: Question
+
+
+@step
+async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
+    """Mark the question as running unless it is answered or its tenant suspended. Raises NotFound."""
+    suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery()
+    found = (
+        sqlalchemy.select(*UNDERSTOOD, col(Query.status), suspended).where(col(Query.id) == query_id).with_for_update()
+    )
+    running = update(Query).where(col(Query.id) == query_id).values(status="running", started_at=datetime.now(UTC))
+    async with (await database()).transaction(tenant_id, durable=False) as connection:
+        row = (await connection.execute(found)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no question {query_id} in this tenant.")
+        text, standalone, persona, filters, status, is_suspended = row
+        about = {"text": text, "standalone": standalone, "persona": persona, "filters": filters}
+        question = Question.model_validate(about | {"id": query_id, "tenant_id": tenant_id})
+        if status == "done":
+            return Admission(ANSWERED, question)
+        if is_suspended:
+            return Admission(SUSPENDED, question)
+        await connection.execute(running)
+    return Admission(ADMITTED, question)

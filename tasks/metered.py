@@ -1,0 +1,159 @@
+"""The one door to models: reserve the worst case, call, settle what it cost; what was paid for once is read again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import dspy
+import numpy as np
+from dspy.utils.exceptions import AdapterParseError
+from numpy.typing import NDArray
+from prefect.context import FlowRunContext
+
+from blocks.connections import embedder, language_model
+from blocks.embedder import Space
+from blocks.engines import BlockingEngine
+from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
+from kowai.types import Reply
+from tasks.accounts import Purpose, spoil
+from tasks.metered_engine import MeteredEngine
+
+Vectors = NDArray[np.float32]
+QUEUED_TOKENS = 32  # a slow client slows the model down
+END = object()
+
+
+async def embed(texts: Sequence[str], *, purpose: Literal["query", "document"]) -> tuple[Vectors, Space]:
+    """Return one L2-normalised vector a text, shape (n, dimensions), and the space they live in."""
+    model = await embedder()
+    return await model.embed(texts, purpose=purpose), model.space
+
+
+async def sentence_vectors(texts: Sequence[str]) -> Vectors:
+    return (await embed(texts, purpose="document"))[0]
+
+
+async def ask(
+    signature: type[dspy.Signature],
+    inputs: Mapping[str, Any],
+    tenant_id: UUID,
+    *,
+    query_id: UUID | None = None,
+    role: str = "careful",
+    sample: int = 0,
+) -> Reply:
+    """Return the model's reply to `signature`: the stored one when the same was asked before, unless `sample` differs.
+
+    Raises BudgetExhausted when it could cost more than may be spent, ModelFailed when no target answers.
+    """
+    async with spending(tenant_id, query_id=query_id, role=role, sample=sample) as engine:
+        prediction = await dspy.Predict(signature).acall(**inputs)
+    return _reply(prediction, engine)
+
+
+async def stream(
+    signature: type[dspy.Signature],
+    inputs: Mapping[str, Any],
+    tenant_id: UUID,
+    *,
+    field: str,
+    query_id: UUID | None = None,
+    role: str = "careful",
+) -> AsyncGenerator[str | Reply]:
+    """Yield pieces of the output `field` as they come, then the Reply; closing it early ends the call and its cost."""
+    queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_TOKENS)
+
+    async def pump() -> None:  # the one task that opens and closes DSPy's stream: its cancel scope binds it to a task
+        try:
+            async with spending(tenant_id, query_id=query_id, role=role) as engine:
+                await _pump(signature, inputs, field, queue, engine)
+        except Exception as error:
+            await queue.put(error)
+        await queue.put(END)
+
+    pumping = asyncio.create_task(pump())
+    try:
+        while (item := await queue.get()) is not END:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        pumping.cancel()
+        with suppress(asyncio.CancelledError):
+            await pumping
+
+
+async def _pump(
+    signature: type[dspy.Signature],
+    inputs: Mapping[str, Any],
+    field: str,
+    queue: asyncio.Queue[Any],
+    engine: MeteredEngine,
+) -> None:
+    listeners = [dspy.streaming.StreamListener(field)]
+    program: Any = dspy.streamify(dspy.Predict(signature), stream_listeners=listeners, is_async_program=True)
+    async for item in program(**inputs):
+        if isinstance(item, dspy.streaming.StreamResponse):
+            await queue.put(item.chunk)
+        elif isinstance(item, dspy.Prediction):
+            await queue.put(_reply(item, engine))
+
+
+@asynccontextmanager
+async def spending(
+    tenant_id: UUID, *, query_id: UUID | None = None, role: str = "careful", sample: int = 0
+) -> AsyncGenerator[MeteredEngine]:
+    """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account."""
+    block = await language_model()
+    if not block.targets:
+        raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
+    run = FlowRunContext.get()
+    purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role)
+    engine = MeteredEngine(block, purpose, sample)
+    blocking = BlockingEngine(engine, asyncio.get_running_loop())
+    model = dspy.LM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
+    adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+    try:
+        with dspy.context(lm=model, adapter=adapter, disable_history=True):
+            yield engine
+    except BaseException as error:
+        known = await _known(error, engine)
+        if known is error:
+            raise
+        raise known from error
+
+
+async def _known(error: BaseException, engine: MeteredEngine) -> BaseException:
+    """Return the error in KowAI's terms; a reply that could not be read will not be read again."""
+    cause = _unwrapped(error)
+    if engine.refusal is not None and isinstance(cause, dspy.LMError):  # DSPy has wrapped it, and streaming lost it
+        return engine.refusal
+    if isinstance(cause, KowaiError) or not isinstance(cause, Exception):
+        return cause
+    if isinstance(cause, AdapterParseError):
+        return await _unreadable(cause, engine)
+    if not isinstance(cause, dspy.LMError):
+        return error
+    kind = ModelFailed if dspy.is_retryable_lm_error(cause) else ModelRefused
+    return kind("No language model answered.", operator=f"{type(cause).__name__}: {cause}")
+
+
+async def _unreadable(error: Exception, engine: MeteredEngine) -> ModelFailed:
+    last = engine.calls[-1]
+    await spoil(last.call_id, engine.purpose.tenant_id, "unreadable")
+    return ModelUnreadable(f"The reply of '{last.target}' did not have the asked-for form.", operator=str(error)[:500])
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return what a task group's error holds."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast(BaseExceptionGroup[BaseException], error).exceptions[0]
+    return error
+
+
+def _reply(prediction: dspy.Prediction, engine: MeteredEngine) -> Reply:
+    last = engine.calls[-1]
+    fields: Any = cast(Any, prediction).toDict()
+    return Reply(fields=fields, model=last.target, usage=last.usage, cost=last.cost, fallback=last.fallback)

@@ -1,0 +1,76 @@
+"""Store what somebody asked for and hand back its id: from here on only ids travel."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert
+from sqlmodel import col, select
+
+from blocks.connections import database
+from kowai.conversations import Turn, standalone
+from kowai.errors import InvalidInput, NotFound
+from kowai.filters import checked_filters
+from kowai.personas import personas
+from kowai.questions import checked_question
+from kowai.tables.identity import Tenant
+from kowai.tables.ingestion import Ingestion
+from kowai.tables.queries import Query
+from tasks.step import step
+
+
+class UnknownPersona(InvalidInput):
+    code = "unknown_persona"
+
+
+class Inquiry(NamedTuple):
+    """Hold a question before it is stored. `asked_by` is the API key's id."""
+
+    text: str
+    persona: str = "assistant"
+    filters: Mapping[str, Any] = MappingProxyType({})
+    asked_by: UUID | None = None
+    history: tuple[Turn, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the stored question. Raises InvalidInput for one that cannot be asked."""
+        text = checked_question(self.text)
+        if self.persona not in personas():
+            raise UnknownPersona(f"There is no persona '{self.persona}'; choose one of {', '.join(personas())}.")
+        checked_filters(self.filters)
+        history = [turn.model_dump() for turn in self.history]
+        understood = {"text": text, "history": history, "standalone": standalone(text, self.history)}
+        return understood | {"persona": self.persona, "filters": dict(self.filters), "asked_by": self.asked_by}
+
+
+@step
+async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = True) -> UUID:
+    """Store a question as queued. Raises InvalidInput for one that cannot be asked.
+
+    A question whose asker waits for the answer need not be durable before it is answered.
+    """
+    query_id = uuid4()
+    row = inquiry.row() | {"id": query_id, "tenant_id": tenant_id}
+    async with (await database()).transaction(tenant_id, durable=durable) as connection:
+        await connection.execute(insert(Query).values(**row))
+    return query_id
+
+
+@step
+async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID) -> UUID:
+    """Store a request to ingest `sources` and return its id."""
+    ingestion_id = uuid4()
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(insert(Ingestion).values(id=ingestion_id, tenant_id=tenant_id, sources=sources))
+    return ingestion_id
+
+
+@step
+async def find_tenant(name: str) -> UUID:
+    """Return the id of the tenant people call `name`. Raises NotFound."""
+    async with (await database()).engine().connect() as connection:
+        tenant_id = await connection.scalar(select(col(Tenant.id)).where(col(Tenant.name) == name))
+    if tenant_id is None:
+        raise NotFound(f"There is no tenant '{name}'.")
+    return tenant_id

@@ -1,0 +1,65 @@
+"""Write down what became of a question, in one transaction each."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from blocks.connections import database
+from kowai.errors import KowaiError
+from kowai.tables.ledger import Event
+from kowai.tables.queries import AnswerRow, Query
+from kowai.types import Draft, Passage, Question, Verdict
+from tasks.step import step
+
+INTERNAL = "Something went wrong on our side; the question is stored and can be asked again."
+
+
+@step
+async def record_answer(question: Question, draft: Draft, passages: Sequence[Passage]) -> None:
+    """Store the answer with the passages it was made from."""
+    values = {
+        "tenant_id": question.tenant_id,
+        "query_id": question.id,
+        "citations": [citation.model_dump(mode="json") for citation in draft.citations],
+        "passages": [passage.model_dump(mode="json") for passage in passages],
+        "usage": draft.usage.model_dump(),
+        **draft.model_dump(include={"text", "confidence", "abstained", "model", "fallback", "cost"}),
+    }
+    store = postgresql.insert(AnswerRow).values(**values)
+    async with (await database()).transaction(question.tenant_id) as connection:
+        await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
+        await _close(connection, question.id, question.tenant_id, "done")
+
+
+@step
+async def record_refusal(query_id: UUID, tenant_id: UUID, verdict: Verdict) -> None:
+    """Store why a question was not answered."""
+    async with (await database()).transaction(tenant_id) as connection:
+        await _close(connection, query_id, tenant_id, "refused", refusal=verdict.code, sentence=verdict.sentence)
+
+
+@step
+async def record_failure(query_id: UUID, tenant_id: UUID, error: Exception) -> None:
+    """Store that answering broke, with the sentence the user may see."""
+    known = error if isinstance(error, KowaiError) else KowaiError(INTERNAL)
+    async with (await database()).transaction(tenant_id) as connection:
+        await _close(connection, query_id, tenant_id, "failed", refusal=known.code, sentence=known.sentence)
+
+
+async def close_crashed(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
+    """Store that the process answering this question died; a question that was answered all the same stays so."""
+    async with (await database()).transaction(tenant_id) as connection:
+        await _close(connection, query_id, tenant_id, "failed", refusal="crashed", sentence=sentence)
+
+
+async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, status: str, **values: Any) -> None:
+    still_open = (col(Query.id) == query_id, col(Query.status).notin_(("done", "refused")))
+    closed = update(Query).where(*still_open).values(status=status, finished_at=datetime.now(UTC), **values)
+    if (await connection.execute(closed)).rowcount:
+        await connection.execute(insert(Event).values(tenant_id=tenant_id, subject=query_id, kind=f"query.{status}"))

@@ -1,0 +1,25 @@
+"""Find the passages that may answer a question."""
+
+from typing import Any
+from uuid import UUID
+
+from blocks.connections import database
+from kowai.types import Passage, Question
+from tasks import metered
+from tasks.search_sql import search
+from tasks.step import step
+
+PASSAGES = 8
+
+
+@step
+async def retrieve(question: Question) -> list[Passage]:
+    """Return the best passages for the question, best first."""
+    return await find_passages(question.standalone, question.tenant_id, k=PASSAGES, filters=question.filters)
+
+
+async def find_passages(text: str, tenant_id: UUID, *, k: int, filters: dict[str, Any]) -> list[Passage]:
+    """Embed the text and run one hybrid search over the tenant's documents."""
+    vectors, space = await metered.embed([text], purpose="query")
+    async with (await database()).transaction(tenant_id) as connection:
+        return await search(connection, text, vectors[0].tolist(), space=space.model, k=k, filters=filters)

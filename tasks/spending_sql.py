@@ -1,0 +1,94 @@
+"""The statements that move money: each moves a call and its tenant's day together, or neither."""
+
+from sqlalchemy import text
+
+LEASE_SECONDS = 60  # the intervals below
+
+# Counts the call in before it may cost anything; an identical live one makes this insert nothing.
+OPEN = text("""
+with opened as (
+  insert into model_call
+    (id, tenant_id, request_hash, query_id, flow, role, state, day, leased_until, reserved, fallback)
+  values (:id, :tenant, :digest, :query_id, :flow, :role, 'reserved', (now() at time zone 'utc')::date,
+          now() + interval '60 seconds', 0, false)
+  on conflict (tenant_id, request_hash) where state in ('reserved', 'settled') do nothing
+  returning tenant_id, day
+), counted as (
+  insert into spend as s (id, tenant_id, day, reserved, spent, reservations, settlements, releases, replays)
+  select gen_random_uuid(), tenant_id, day, 0, 0, 1, 0, 0, 0 from opened
+  on conflict (tenant_id, day) do update set reservations = s.reservations + 1
+)
+select count(*) from opened
+""")
+
+FIND = text("""
+select id, state, reply, target, fallback, prompt_tokens, completion_tokens, cost, leased_until < now() as stale
+from model_call where tenant_id = :tenant and request_hash = :digest and state in ('reserved', 'settled')
+""")
+
+# Raises what is reserved for a call to :amount if both limits allow it; a free call passes even an exhausted day.
+RESERVE = text("""
+with limits as (
+  select coalesce(max(request_limit), :request_limit) as request, coalesce(max(daily_limit), :daily_limit) as daily
+  from budget where tenant_id = :tenant
+), before as (
+  select c.id, c.tenant_id, c.day, c.reserved from model_call c
+  where c.id = :id and c.state = 'reserved' for update
+), booked as (
+  update spend s set reserved = s.reserved + greatest(:amount - b.reserved, 0) from before b, limits l
+  where s.tenant_id = b.tenant_id and s.day = b.day and :amount <= l.request
+    and (:amount <= b.reserved or s.reserved + s.spent + :amount - b.reserved <= l.daily)
+  returning s.day
+), raised as (
+  update model_call c set reserved = greatest(c.reserved, :amount), target = :target, model = :model,
+    fallback = :fallback, leased_until = now() + interval '60 seconds'
+  from before b, booked where c.id = b.id
+)
+select (select count(*) from before) as live, (select count(*) from booked) as booked, l.request, l.daily from limits l
+""")
+
+# A reply that comes after its lease ran out was paid all the same: it is counted, and void.
+SETTLE = text("""
+with before as (
+  select id, tenant_id, day, state, reserved from model_call
+  where id = :id and state in ('reserved', 'released') and settled_at is null for update
+), closed as (
+  update model_call c set state = case b.state when 'reserved' then :state else 'void' end,
+    cause = case b.state when 'reserved' then :cause else 'late' end, reply = cast(:reply as jsonb), target = :target,
+    model = :model, fallback = :fallback, prompt_tokens = :prompt_tokens, completion_tokens = :completion_tokens,
+    cost = :cost, charged = :charged, leased_until = null, settled_at = now()
+  from before b where c.id = b.id
+)
+update spend s set spent = s.spent + :charged, settlements = s.settlements + 1,
+  reserved = s.reserved - case b.state when 'reserved' then b.reserved else 0 end,
+  releases = s.releases - case b.state when 'reserved' then 0 else 1 end
+from before b where s.tenant_id = b.tenant_id and s.day = b.day
+""")
+
+# One call by its id, or with no id every call whose process has died.
+RELEASE = text("""
+with ended as (
+  update model_call c set state = 'released', cause = :cause, leased_until = null
+  where c.tenant_id = :tenant and c.state = 'reserved'
+    and (c.id = cast(:id as uuid) or cast(:id as uuid) is null and c.leased_until < now())
+  returning c.tenant_id, c.day, c.reserved
+), sums as (
+  select tenant_id, day, sum(reserved) as reserved, count(*) as calls from ended group by tenant_id, day
+), booked as (
+  update spend s set reserved = s.reserved - sums.reserved, releases = s.releases + sums.calls from sums
+  where s.tenant_id = sums.tenant_id and s.day = sums.day
+)
+select count(*) as calls from ended
+""")
+
+RENEW = text("""
+update model_call set leased_until = now() + interval '60 seconds' where id = :id and state = 'reserved'
+""")
+
+SPOIL = text("update model_call set state = 'void', cause = :cause where id = :id and state = 'settled'")
+
+COUNT_REPLAY = text("""
+insert into spend as s (id, tenant_id, day, reserved, spent, reservations, settlements, releases, replays)
+values (gen_random_uuid(), :tenant, (now() at time zone 'utc')::date, 0, 0, 0, 0, 0, 1)
+on conflict (tenant_id, day) do update set replays = s.replays + 1
+""")
