@@ -1,0 +1,27 @@
+"""Answer one question from the tenant's documents."""
+
+from uuid import UUID
+
+from prefect import flow
+
+from tasks.admit import admit
+from tasks.generate import generate
+from tasks.record import record_answer, record_failure, record_refusal
+from tasks.retrieve import retrieve
+
+
+@flow(name="answer-query", persist_result=False)
+async def answer_query(query_id: UUID, tenant_id: UUID) -> None:
+    """Answer a stored question: admit, retrieve, generate, record."""
+    try:
+        verdict, question = await admit(query_id, tenant_id)
+        if not verdict.allowed:
+            return await record_refusal(query_id, tenant_id, verdict)
+        passages = await retrieve(question)
+        draft = await generate(question, passages)
+        if draft.refusal:
+            return await record_refusal(query_id, tenant_id, draft.refusal)
+        await record_answer(question, draft, passages)
+    except Exception as error:
+        await record_failure(query_id, tenant_id, error)
+        raise

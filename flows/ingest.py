@@ -1,0 +1,56 @@
+"""Learn documents: every accepted one ends indexed, unchanged or dead with a cause."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from prefect import flow
+
+from kowai.errors import KowaiError
+from tasks.accept import accept, remember, remembered_sources
+from tasks.bury import bury
+from tasks.claim import claim
+from tasks.embed import embed_chunks
+from tasks.index import index
+from tasks.read import read
+from tasks.receive import find_tenant, receive_ingestion
+from tasks.report import report_ingestion
+
+BATCH = 32
+AT_ONCE = 2
+
+
+@flow(name="ingest-documents", persist_result=False)
+async def ingest_documents(sources: Sequence[str] = (), tenant: str = "default") -> None:
+    """Read documents and make them searchable; what is unchanged costs nothing, what fails is listed with its cause.
+
+    Args:
+        sources: Folders, globs, files or URLs to read. Leave empty to read again everything ever ingested.
+        tenant: Whose documents these are.
+    """
+    tenant_id = await find_tenant(tenant)
+    if sources:
+        await remember(sources, tenant_id)
+    uris = sources or await remembered_sources(tenant_id)
+    ingestion_id = await receive_ingestion([{"uri": uri} for uri in uris], tenant_id)
+    await ingest_stored.fn(ingestion_id, tenant_id)
+
+
+@flow(name="ingest-stored", persist_result=False)
+async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
+    """Carry out a stored ingestion: accept, then read, embed and index batch by batch, then report."""
+    await accept(ingestion_id, tenant_id)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(_work_through(ingestion_id, tenant_id))
+    await report_ingestion(ingestion_id, tenant_id)
+
+
+async def _work_through(ingestion_id: UUID, tenant_id: UUID) -> None:
+    while items := await claim(ingestion_id, tenant_id, BATCH):
+        try:
+            readings = await read(items, tenant_id)
+            embedded = await embed_chunks(readings)
+            await index(readings, embedded, tenant_id)
+        except KowaiError as error:
+            await bury(items, error, tenant_id)
