@@ -1,0 +1,37 @@
+"""The command `kowai`: parse, call one function, print. Commands import what they need when they run."""
+
+import sys
+
+import typer
+
+from deployments.commands import asking, ingesting, inspecting, measuring, running, spending
+from kowai.errors import KowaiError
+
+app = typer.Typer(
+    name="kowai",
+    help="Ask your documents; every answer is cited, every run is a Prefect flow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (running.up, running.down, running.worker):
+    app.command()(command)
+for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting.version):
+    app.command()(command)
+for command in (asking.ask, asking.search, ingesting.ingest, measuring.bench, spending.costs):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; an error that KowAI knows becomes its sentence and exit code 1, or 2 when KowAI is not running."""
+    try:
+        app()
+    except KowaiError as error:
+        typer.echo(f"kowai: {error.sentence}", err=True)
+        sys.exit(2 if error.code == "not_running" else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

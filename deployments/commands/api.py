@@ -1,0 +1,105 @@
+"""KowAI's API as the commands see it: one reply as a dictionary, or one error as a sentence."""
+
+import time
+from typing import Any, Self
+
+import httpx
+
+from deployments.local.environment import shim_url
+from deployments.local.layout import configured, layout
+from deployments.local.record import find_process, read_record
+from deployments.local.secret_files import read_secret
+from kowai.errors import KowaiError, Misconfigured, Unavailable
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 3600.0  # indexing a batch may take long; the server bounds itself
+ATTEMPTS = 4
+BUSY = (429, 503)
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class NotRunning(Unavailable):
+    code = "not_running"
+
+
+class Refused(KowaiError):
+    """Carry the API's own sentence and code and the HTTP status they came with."""
+
+    code = "refused"
+
+    def __init__(self, sentence: str, *, operator: str | None = None, status: int = 0, cause: str = "refused") -> None:
+        super().__init__(sentence, operator=operator)
+        self.status, self.cause = status, cause
+
+
+class Api:
+    """Hold one connection; times out on connecting, not on waiting for an answer."""
+
+    def __init__(self, url: str | None, key: str | None) -> None:
+        self.url = (url or running_url()).rstrip("/")
+        parsed = httpx.URL(self.url)
+        self.client = httpx.Client(
+            base_url=parsed,
+            headers={"Authorization": f"Bearer {key or first_key()}"},
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            trust_env=parsed.host not in LOOPBACK,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def post(self, path: str, body: Any = None, files: Any = None) -> dict[str, Any]:
+        """Return the reply; a busy server is asked again. Raises NotRunning and Refused."""
+        response = self._post(path, body, files)
+        for attempt in range(1, ATTEMPTS):
+            if response.status_code not in BUSY:
+                break
+            time.sleep(_pause(response, attempt))
+            response = self._post(path, body, files)
+        if response.is_error:
+            raise _refused(response)
+        return response.json()
+
+    def _post(self, path: str, body: Any, files: Any) -> httpx.Response:
+        try:
+            return self.client.post(path, json=body, files=files)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            sentence = f"KowAI is not running at {self.url}: start it with `kowai up`."
+            raise NotRunning(sentence, operator=str(error)) from error
+        except httpx.TransportError as error:
+            sentence = f"The connection to {self.url} broke ({error or type(error).__name__}). Run the command again."
+            raise Unavailable(sentence) from error
+
+
+def running_url() -> str:
+    """Return where the KowAI of this state directory listens, or would."""
+    record = read_record(layout().record)
+    if record and record.url and find_process(record.pid, record.born):
+        return record.url
+    return shim_url(configured())
+
+
+def first_key() -> str:
+    folder = layout().secrets
+    if not (folder / "api-key").exists():
+        raise Misconfigured(
+            f"There is no API key in {folder}: run `kowai up` first, or give one by --key or KOWAI_API_KEY."
+        )
+    return read_secret(folder, "api-key")
+
+
+def _pause(response: httpx.Response, attempt: int) -> float:
+    wanted = response.headers.get("Retry-After", "")
+    return min(float(wanted), 30.0) if wanted.isdigit() else 0.5 * 2**attempt
+
+
+def _refused(response: httpx.Response) -> Refused:
+    status = response.status_code
+    try:
+        error = response.json()["error"]
+        return Refused(str(error["message"]), status=status, cause=str(error["code"]))
+    except (ValueError, KeyError, TypeError):
+        return Refused(f"The server answered {status}: {response.text[:200] or response.reason_phrase}", status=status)

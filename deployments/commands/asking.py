@@ -1,0 +1,45 @@
+"""Ask and search."""
+
+from typing import Annotated, Any
+
+import typer
+
+from deployments.commands.options import Json, Key, State, Url
+
+Question = Annotated[str, typer.Argument(help="What you want to know.")]
+
+
+def ask(
+    question: Question,
+    persona: Annotated[str, typer.Option("--persona", "-p", help="Who answers.")] = "assistant",
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    state: State = None,
+) -> None:
+    """Answer a question from your documents, with citations."""
+    from deployments.commands.api import Api
+    from deployments.commands.printing import print_answer, print_json
+
+    with Api(url, key) as api:
+        answer = api.post("/api/v1/query", {"query": question, "persona": persona})
+    (print_json if as_json else print_answer)(answer)
+    if answer.get("error"):
+        raise typer.Exit(1)
+
+
+def search(
+    text: Question,
+    k: Annotated[int, typer.Option("-k", "--passages", min=1, max=1000, help="How many passages.")] = 10,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    state: State = None,
+) -> None:
+    """Find the passages nearest to a text, without an answer."""
+    from deployments.commands.api import Api
+    from deployments.commands.printing import print_json, print_passages
+
+    with Api(url, key) as api:
+        found: dict[str, Any] = api.post("/api/v1/search", {"query": text, "k": k})
+    (print_json if as_json else print_passages)(found)

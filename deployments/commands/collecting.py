@@ -1,0 +1,90 @@
+"""Turn what a person names into documents, send them, and show how far it is."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deployments.commands import sending
+from deployments.commands.api import Api
+from deployments.commands.records import read_records
+from deployments.commands.sending import Parcel, batches, cause_of, deliver
+from deployments.commands.tally import Tally
+from kowai.errors import DocumentError
+from kowai.jsonl import SUFFIXES as RECORD_SUFFIXES
+from kowai.loaders import suffixes
+from kowai.sources import Found, Walk, is_url
+
+
+class Collected(NamedTuple):
+    files: list[Parcel]
+    records: list[Parcel]
+    addresses: list[Parcel]
+
+
+def ingest_all(sources: Iterable[str], api: Api) -> Tally:
+    """Send everything that `sources` name and return where each document ended."""
+    tally = Tally()
+    collected = collect(sources, tally)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("indexing", total=sum(map(weight, chain(collected.files, collected.records))))
+        for batch, send in planned(collected, tally):
+            deliver(batch, partial(send, api), tally)
+            progress.update(task, advance=sum(map(weight, batch)), description=str(tally))
+    return tally
+
+
+def planned(collected: Collected, tally: Tally) -> Iterator[tuple[list[Parcel], Callable[..., dict[str, object]]]]:
+    """Yield every batch with what sends it."""
+    for batch in batches(collected.files, sending.FILES_PER_BATCH):
+        yield batch, sending.send_files
+    for source in collected.records:
+        for batch in batches(readable(source, tally), sending.RECORDS_PER_BATCH):
+            yield batch, sending.send_records
+    for address in collected.addresses:
+        yield [address], sending.send_address
+
+
+def collect(sources: Iterable[str], tally: Tally) -> Collected:
+    """Return what there is to send; what cannot be read is dead with its cause."""
+    collected = Collected([], [], [])
+    for source in sources:
+        if is_url(source):
+            collected.addresses.append(Parcel(source, 0, source))
+            continue
+        try:
+            for found in Walk(source, suffixes() | RECORD_SUFFIXES):
+                sort(found, collected, tally)
+        except DocumentError as error:
+            tally.bury(source, error.code, error.sentence)
+    return collected
+
+
+def sort(found: Found, collected: Collected, tally: Tally) -> None:
+    """Put a file with those it is sent with, or with the dead."""
+    if found.error is not None:
+        tally.bury(found.path, found.error.code, found.error.sentence)
+        return
+    path = Path(found.path)
+    try:
+        parcel = Parcel(found.path, path.stat().st_size, path)
+    except OSError as error:
+        tally.bury(found.path, *cause_of(error))
+        return
+    (collected.records if path.suffix.lower() in RECORD_SUFFIXES else collected.files).append(parcel)
+
+
+def readable(source: Parcel, tally: Tally) -> Iterator[Parcel]:
+    try:
+        yield from read_records(source.content, tally)
+    except OSError as error:
+        tally.bury(source.name, *cause_of(error))
+
+
+def weight(parcel: Parcel) -> int:
+    return parcel.size

@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def keep_state(path: Path | None) -> Path | None:
+    """Let everything this command starts or reads use that state directory."""
+    import os
+
+    if path is not None:
+        os.environ["KOWAI_STATE"] = str(path.expanduser().absolute())
+    return path
+
+
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="The state directory; default: KOWAI_STATE, or .kowai here.", callback=keep_state),
+]
+Url = Annotated[str | None, typer.Option("--url", envvar="KOWAI_URL", help="Where KowAI answers.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="KOWAI_API_KEY", help="An API key; default: the first one.", show_envvar=True),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's reply as it is.")]

@@ -1,0 +1,106 @@
+"""Replies of the API as a person reads them."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from deployments.commands.tally import Tally
+    from deployments.local.findings import Finding
+    from deployments.local.status import Line
+
+LONGEST_QUOTE = 300
+
+
+def print_json(reply: dict[str, Any]) -> None:
+    typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+
+
+def print_answer(reply: dict[str, Any]) -> None:
+    """Print the answer, its citations and how sure it is; a refusal as what it says."""
+    console = Console(highlight=False)
+    if reply.get("error"):
+        typer.echo(f"kowai: {reply['error']['message']}", err=True)
+        return
+    console.print(Text(reply.get("answer") or "(no answer)"), style="bold")
+    for number, citation in enumerate(reply.get("citations", []), start=1):
+        console.print(Text(f"\n[{number}] {place_of(citation)}"), style="cyan")
+        console.print(Padding(Text(shortened(citation["quote"])), (0, 0, 0, 4)))
+    console.print(Text(f"\n{summary(reply)}"), style="dim")
+
+
+def print_passages(reply: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    for number, passage in enumerate(reply["passages"], start=1):
+        console.print(Text(f"{number}. {place_of(passage)}  ({passage['score']:.3f})"), style="cyan")
+        console.print(Padding(Text(shortened(passage["text"])), (0, 0, 1, 4)))
+    if not reply["passages"]:
+        typer.echo("Nothing was found.")
+
+
+def place_of(found: dict[str, Any]) -> str:
+    """Name the document, page and characters a citation or passage comes from."""
+    title, name = found.get("title"), found["external_id"]
+    page = f", page {found['page']}" if found.get("page") else ""
+    return f"{f'{title} - ' if title and title != name else ''}{name}{page}, characters {found['start']}-{found['end']}"
+
+
+def summary(reply: dict[str, Any]) -> str:
+    confidence, cost = reply.get("confidence"), reply.get("cost")
+    parts = [
+        "abstained: the documents do not say" if reply.get("abstained") else "",
+        f"confidence {'unknown' if confidence is None else f'{confidence:.2f}'}",
+        f"model {reply.get('model') or 'unknown'}",
+        f"cost {'unknown' if cost is None else f'{cost} USD'}",
+    ]
+    return " | ".join(part for part in parts if part)
+
+
+def shortened(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LONGEST_QUOTE else f"{flat[:LONGEST_QUOTE].rstrip()} ..."
+
+
+def table(*headings: str, title: str | None = None) -> Table:
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    return made
+
+
+def print_tally(tally: "Tally") -> None:
+    """Print where the documents ended, the dead ones one by one."""
+    console = Console(highlight=False)
+    if tally.deaths:
+        made = table("dead document", "cause", "what happened")
+        for death in tally.deaths:
+            made.add_row(*map(escape, death))
+        console.print(made)
+    counts = table("accepted", "indexed", "unchanged", "dead", *(("in progress",) if tally.in_progress else ()))
+    figures = (tally.accepted, tally.indexed, tally.unchanged, tally.dead, tally.in_progress)
+    counts.add_row(*(f"{figure:,}" for figure in figures[: len(counts.columns)]))
+    console.print(counts)
+
+
+def print_status(lines: list["Line"]) -> None:
+    """Print a table of processes."""
+    made = table("component", "state", "pid", "port", "memory", "URL", "")
+    for line in lines:
+        memory = f"{line.memory / 1e6:.0f} MB" if line.memory is not None else None
+        cells = (line.name, line.state, line.pid, line.port, memory, line.url, line.sentence)
+        made.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
+    Console(highlight=False).print(made)
+
+
+def print_finding(finding: "Finding") -> None:
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.level]
+    shown = Text.assemble((f"{finding.level:<5}", colour), f"{finding.subject:<12} {finding.sentence}")
+    Console(highlight=False, soft_wrap=True).print(shown)
+    if finding.fix:
+        Console(highlight=False, soft_wrap=True).print(Text(f"     {'':<12} {finding.fix}"))

@@ -1,0 +1,80 @@
+"""Send documents in bounded batches; one that the API refuses does not take its neighbours along."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from deployments.commands.api import Api, Refused
+from deployments.commands.tally import Tally
+from kowai.errors import SourceForbidden, SourceMissing
+
+FILES_PER_BATCH = 20
+RECORDS_PER_BATCH = 200
+BATCH_BYTES = 20_000_000
+REFUSALS_OF_ONE = (400, 413, 415, 422)  # the fault lies in a document, not in the caller or the server
+
+
+class Parcel(NamedTuple):
+    """Hold one thing to send: its name, its size in bytes and what it is."""
+
+    name: str
+    size: int
+    content: Any
+
+
+Sender = Callable[[list[Parcel]], dict[str, Any]]
+
+
+def batches(parcels: Iterable[Parcel], count: int) -> Iterator[list[Parcel]]:
+    """Yield lists of at most `count` parcels and 20 MB; a larger parcel travels alone."""
+    batch: list[Parcel] = []
+    size = 0
+    for parcel in parcels:
+        if batch and (len(batch) == count or size + parcel.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(parcel)
+        size += parcel.size
+    if batch:
+        yield batch
+
+
+def deliver(batch: list[Parcel], send: Sender, tally: Tally) -> None:
+    """Send a batch; halve one that is refused until the refused document is alone. Raises what concerns all."""
+    try:
+        tally.add(send(batch))
+    except (Refused, OSError) as error:
+        if isinstance(error, Refused) and error.status not in REFUSALS_OF_ONE:
+            raise
+        if len(batch) == 1:
+            tally.bury(batch[0].name, *cause_of(error))
+            return
+        middle = len(batch) // 2
+        deliver(batch[:middle], send, tally)
+        deliver(batch[middle:], send, tally)
+
+
+def cause_of(error: Refused | OSError) -> tuple[str, str]:
+    """Return the code and sentence of a dead document."""
+    if isinstance(error, Refused):
+        return error.cause, error.sentence
+    missing = isinstance(error, FileNotFoundError)
+    code = SourceMissing.code if missing else SourceForbidden.code
+    return code, f"It cannot be read: {error.strerror or error}."
+
+
+def send_files(api: Api, batch: list[Parcel]) -> dict[str, Any]:
+    """Upload files under their absolute paths, read while they are sent."""
+    with ExitStack() as opened:
+        paths: list[Path] = [parcel.content for parcel in batch]
+        parts = [("files", (str(path), opened.enter_context(path.open("rb")))) for path in paths]
+        return api.post("/api/v1/documents", files=parts)
+
+
+def send_records(api: Api, batch: list[Parcel]) -> dict[str, Any]:
+    return api.post("/api/v1/documents:batch", {"documents": [parcel.content for parcel in batch]})
+
+
+def send_address(api: Api, batch: list[Parcel]) -> dict[str, Any]:
+    return api.post("/api/v1/ingest", {"sources": [parcel.content for parcel in batch], "mode": "sync"})

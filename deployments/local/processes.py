@@ -1,0 +1,70 @@
+"""One child process: how it is started, where it writes, when it counts as ready."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+LARGEST_LOG_BYTES = 20_000_000
+LAST_WORDS_BYTES = 8000
+ERROR = re.compile(r"\b(\w*error|fatal|panic)\b", re.IGNORECASE)
+
+
+class Child(NamedTuple):
+    """Describe a process of the stack; `once` means that it is done when it has ended well."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Callable[[], Mapping[str, str]]
+    is_ready: Callable[[int], bool] = lambda _: True
+    after: tuple[str, ...] = ()
+    once: bool = False
+    url: str | None = None
+    port: int | None = None
+    user: str | None = None
+    stop_signal: int = signal.SIGTERM
+    prepare: Callable[[], None] = lambda: None
+
+
+def start(child: Child, log: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the child in a session of its own, out of Ctrl-C's reach; return it and where its log begins, in bytes."""
+    child.prepare()
+    trim(log)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            child.command,
+            env=dict(child.environment()),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o077,
+            user=child.user,
+            group=child.user,
+            extra_groups=[] if child.user else None,
+        )
+        return process, output.tell()
+
+
+def trim(log: Path) -> None:
+    """Move a log that has grown past its bound to NAME.log.1; a running process goes on writing to an empty one."""
+    if log.exists() and log.stat().st_size > LARGEST_LOG_BYTES:
+        shutil.copyfile(log, log.with_suffix(".log.1"))
+        os.truncate(log, 0)
+
+
+def cause_of_death(log: Path, begin: int) -> str:
+    """Return the last line from byte `begin` on that speaks of an error, or else the last line at all."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(begin, log.stat().st_size - LAST_WORDS_BYTES) if begin <= log.stat().st_size else 0)
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    errors = [line for line in lines if ERROR.search(line)]
+    return (errors or lines or [""])[-1]

@@ -1,0 +1,46 @@
+"""Bring the database to the newest schema and write down the URL by which the application enters it."""
+
+import sys
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from deployments.local.layout import layout
+from deployments.local.secret_files import read_secret, write_secret
+from deployments.migrate import migrate
+from kowai.settings import settings
+
+PATIENCE_SECONDS = 5
+
+
+def prepare_database(owner_url: str) -> None:
+    """Create the database if it is missing, migrate it, and store the application's URL among the secrets."""
+    ensure_database(owner_url)
+    folder, own = layout().secrets, settings().app_database_url
+    password = make_url(own.get_secret_value()).password if own else None
+    url = migrate(owner_url, str(password or read_secret(folder, "app-database-password")))
+    write_secret(folder / "app-database-url", url)
+
+
+def ensure_database(owner_url: str) -> None:
+    """Create the database that `owner_url` names, unless it is there."""
+    url = make_url(owner_url).set(drivername="postgresql")
+    try:
+        psycopg.connect(url.render_as_string(hide_password=False), connect_timeout=PATIENCE_SECONDS).close()
+    except psycopg.OperationalError as error:
+        if "does not exist" not in str(error):
+            raise
+        maintenance = url.set(database="postgres").render_as_string(hide_password=False)
+        with psycopg.connect(maintenance, autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(url.database or "kowai")))
+
+
+if __name__ == "__main__":
+    url = settings().database_url
+    if url is None:
+        sys.exit("error: KOWAI_DATABASE_URL is not set")
+    try:
+        prepare_database(url.get_secret_value())
+    except Exception as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")

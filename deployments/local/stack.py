@@ -1,0 +1,97 @@
+"""Which processes make up KowAI on one computer, and what each waits for."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from deployments.local import cluster, environment, postgres, probes
+from deployments.local.layout import Layout
+from deployments.local.os_user import database_user
+from deployments.local.processes import Child
+from kowai.settings import Settings
+
+DRAIN_SECONDS = 10
+QUIET_UVICORN = ("--no-access-log", "--timeout-graceful-shutdown", str(DRAIN_SECONDS))
+
+
+def children(place: Layout, settings: Settings) -> list[Child]:
+    """Return the processes to run, each after those it depends on; what the user brings along is left out."""
+    database = [schema(place, settings)]
+    if settings.database_url is None:
+        database = [*embedded_database(place), *database]
+    prefect = [] if environment.own_prefect(settings) else [prefect_server(place, settings)]
+    return [*database, *prefect, worker(place, settings), shim(place, settings)]
+
+
+def embedded_database(place: Layout) -> list[Child]:
+    """Return PostgreSQL, and before it initdb when there is no data yet."""
+    user = database_user()
+    server = Child(
+        "postgres",
+        postgres.command(place.cluster),
+        environment.bare,
+        is_ready=partial(postgres.is_ready, place.cluster),
+        after=("initdb",),
+        user=user,
+        stop_signal=postgres.FAST,
+        prepare=partial(postgres.prepare, place.cluster),
+    )
+    if cluster.inspect(place) == "complete":
+        return [server]
+    make = python("deployments.local.cluster", str(place.root))
+    return [Child("initdb", make, environment.code_only, once=True), server]
+
+
+def schema(place: Layout, settings: Settings) -> Child:
+    own = settings.database_url
+    url = own.get_secret_value() if own else postgres.owner_url(place.cluster)
+    surroundings = partial(environment.owner, place, settings, url)
+    return Child("schema", python("deployments.local.schema"), surroundings, after=("postgres",), once=True)
+
+
+def prefect_server(place: Layout, settings: Settings) -> Child:
+    """Return the Prefect server with its UI: the very application `prefect server start` runs, half a second sooner."""
+    url = environment.embedded_prefect_url(settings)
+    where = ("--host", "127.0.0.1", "--port", str(settings.prefect_port), "--log-level", "warning")
+    return Child(
+        "prefect",
+        python("uvicorn", "--factory", "prefect.server.api.server:create_app", *where, *QUIET_UVICORN),
+        partial(environment.prefect_server, place, settings),
+        is_ready=whoever(partial(probes.answers, f"{url}/health", environment.prefect_headers(place, settings))),
+        url=url.removesuffix("/api"),
+        port=settings.prefect_port,
+    )
+
+
+def worker(place: Layout, settings: Settings) -> Child:
+    return Child(
+        "worker",
+        python("deployments.worker"),
+        partial(environment.application, place, settings),
+        is_ready=whoever(place.bootstrapped.exists),
+        after=("schema", "prefect"),
+        prepare=partial(place.bootstrapped.unlink, missing_ok=True),
+    )
+
+
+def shim(place: Layout, settings: Settings) -> Child:
+    url = environment.shim_url(settings)
+    where = ("--host", settings.host, "--port", str(settings.port))
+    return Child(
+        "shim",
+        python("uvicorn", "deployments.shim.app:app", *where, *QUIET_UVICORN),
+        partial(environment.application, place, settings),
+        is_ready=whoever(partial(probes.answers, f"{url}/ready")),
+        after=("schema",),
+        url=url,
+        port=settings.port,
+    )
+
+
+def whoever(check: Callable[[], bool]) -> Callable[[int], bool]:
+    """Return a check that does not care which process it looks at."""
+    return lambda _: check()
+
+
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)

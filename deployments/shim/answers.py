@@ -1,0 +1,61 @@
+"""What an answer looks like to whoever asked."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+
+from blocks.connections import database
+from kowai.errors import NotFound
+from kowai.tables.queries import AnswerRow, Query
+from kowai.types import Citation, QueryStatus, Usage
+
+
+class Fault(BaseModel):
+    """Say why a question was refused or failed."""
+
+    code: str
+    message: str
+
+
+class Answer(BaseModel):
+    """Hold a question's state and, once it is done, its cited answer; null is unknown."""
+
+    query_id: UUID
+    status: QueryStatus
+    answer: str | None
+    citations: list[Citation]
+    confidence: float | None
+    abstained: bool | None
+    persona: str
+    model: str | None
+    fallback: bool | None
+    usage: Usage
+    cost: Decimal | None
+    flow_run_id: UUID | None
+    error: Fault | None = None
+
+
+OF_QUERY = ("status", "persona", "flow_run_id", "refusal", "sentence")
+OF_ANSWER = ("text", "citations", "confidence", "abstained", "model", "fallback", "usage", "cost")
+COLUMNS = [*(getattr(Query, name) for name in OF_QUERY), *(getattr(AnswerRow, name) for name in OF_ANSWER)]
+FOUND = select(*COLUMNS).select_from(Query).outerjoin(AnswerRow, col(AnswerRow.query_id) == col(Query.id))
+AS_STORED = ("status", "persona", "flow_run_id", "confidence", "abstained", "model", "fallback", "cost")
+
+
+async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
+    """Return a query of this tenant as its caller sees it. Raises NotFound."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = (await connection.execute(FOUND.where(col(Query.id) == query_id))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such question.")
+    return Answer(
+        query_id=query_id,
+        answer=row.text,
+        citations=row.citations or [],
+        usage=row.usage or Usage(),
+        error=Fault(code=row.refusal, message=row.sentence) if row.refusal else None,
+        **{name: getattr(row, name) for name in AS_STORED},
+    )

@@ -1,0 +1,48 @@
+"""The shim: HTTP in front of the same flows, thin."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from blocks.connections import database, embedder
+from deployments.first_key import ensure_first_key
+from deployments.shim import costs, documents, health, openai_door, queries, searches, site
+from deployments.shim.errors import add_error_handlers
+from deployments.shim.prefect_api import PrefectApi
+from deployments.shim.records import Recorder
+from deployments.shim.runs import Runs
+
+DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefect. Send `Authorization: Bearer <key>`."
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Open what requests share; close it in the opposite order."""
+    prefect = PrefectApi()
+    recorder = Recorder(prefect)
+    app.state.prefect, app.state.runs, app.state.started = prefect, Runs(prefect, recorder), time.monotonic()
+    await ensure_first_key()
+    await (await embedder()).embed(["warm"], purpose="query")
+    serving = asyncio.create_task(recorder.serve())
+    yield
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+    await prefect.close()
+    await (await database()).close()
+
+
+def create_app() -> FastAPI:
+    """Return the application with every router and one shape of error."""
+    app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
+    for module in (queries, searches, documents, costs, openai_door, health, site):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    return app
+
+
+app = create_app()

@@ -1,0 +1,19 @@
+"""What the caller's tenant has spent."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from deployments.shim.identity import Caller
+from tasks.costs import Costs, read_costs
+
+router = APIRouter(prefix="/api/v1", tags=["costs"])
+
+Day = Annotated[date | None, Query(description="A UTC day; today when left out.")]
+
+
+@router.get("/costs")
+async def get_costs(caller: Caller, day: Day = None) -> Costs:
+    """Return a day's model calls in US dollars: its limit, its counters, and shares by persona, model and flow."""
+    return await read_costs(caller.tenant_id, day)

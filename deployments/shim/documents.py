@@ -1,0 +1,114 @@
+"""Documents: uploaded, sent as JSON, or named by where they lie."""
+
+import json
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, File, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from blocks.connections import bucket
+from deployments.shim.identity import Caller, Principal
+from deployments.shim.ledgers import Ledger, read_ledger
+from deployments.shim.runs import Runs
+from flows.ingest import ingest_stored
+from kowai.errors import DocumentTooLarge, Forbidden, InvalidInput
+from kowai.settings import settings
+from tasks.accept import remember
+from tasks.receive import receive_ingestion
+
+router = APIRouter(prefix="/api/v1", tags=["documents"])
+DEPLOYMENT = "ingest-stored/ingest-stored"
+LARGEST_BATCH = 5_000
+
+Mode = Literal["sync", "background"]
+
+
+class Record(BaseModel):
+    """Hold one document as JSON; `_id` comes back as external_id and offsets count characters of `text`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    id: str = Field(alias="_id", min_length=1, max_length=1000)
+    title: str | None = Field(None, max_length=2000)
+    text: str
+    metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Records(BaseModel):
+    documents: list[Record] = Field(min_length=1, max_length=LARGEST_BATCH)
+    mode: Mode = "sync"
+
+
+class Sources(BaseModel):
+    """Name folders, globs, files or URLs as the worker sees them."""
+
+    sources: list[str] = Field(min_length=1, max_length=1000)
+    mode: Mode = "background"
+
+
+@router.post("/documents")
+async def upload(
+    files: Annotated[list[UploadFile], File(description="Any number of files.")],
+    caller: Caller,
+    request: Request,
+    response: Response,
+    mode: Mode = "sync",
+) -> Ledger:
+    """Store the files and index them; each is known by its file name."""
+    sources = [await _stored(file, caller.tenant_id) for file in files]
+    return await _ingest(sources, caller, mode, request=request, response=response)
+
+
+@router.post("/documents:batch")
+async def add_records(records: Records, caller: Caller, request: Request, response: Response) -> Ledger:
+    """Index documents sent as JSON; answered when they can be found."""
+    sources: list[dict[str, Any]] = []
+    for record in records.documents:
+        line = json.dumps(record.model_dump(by_alias=True), ensure_ascii=False).encode(errors="replace")
+        sources.append(await _source(record.id, "record.jsonl", line, caller.tenant_id))
+    return await _ingest(sources, caller, records.mode, request=request, response=response)
+
+
+@router.post("/ingest")
+async def ingest(wanted: Sources, caller: Caller, request: Request, response: Response) -> Ledger:
+    """Read folders, globs, files or URLs as the worker sees them, now and every night."""
+    if caller.role != "admin":
+        raise Forbidden("Only an admin's key may read files and URLs from the worker's machine.")
+    await remember(wanted.sources, caller.tenant_id)
+    sources = [{"uri": uri} for uri in wanted.sources]
+    return await _ingest(sources, caller, wanted.mode, request=request, response=response)
+
+
+@router.get("/ingestions/{ingestion_id}")
+async def get_ledger(ingestion_id: UUID, caller: Caller) -> Ledger:
+    """Return where every accepted document of an ingestion stands."""
+    return await read_ledger(ingestion_id, caller.tenant_id)
+
+
+async def _stored(file: UploadFile, tenant_id: UUID) -> dict[str, Any]:
+    if (file.size or 0) > settings().max_document_bytes:
+        raise DocumentTooLarge(f"'{file.filename}' is larger than {settings().max_document_bytes:,} bytes.")
+    if not file.filename:
+        raise InvalidInput("Every uploaded file needs a name.")
+    return await _source(file.filename, PurePath(file.filename).name, await file.read(), tenant_id)
+
+
+async def _source(external_id: str, name: str, content: bytes, tenant_id: UUID) -> dict[str, Any]:
+    """Keep the original, so that a dead letter can be replayed, and say where it is."""
+    original = await bucket().put(tenant_id, content)
+    return {"uri": external_id, "external_id": external_id, "name": name, "original": original}
+
+
+async def _ingest(
+    sources: list[dict[str, Any]], caller: Principal, mode: Mode, *, request: Request, response: Response
+) -> Ledger:
+    runs: Runs = request.app.state.runs
+    ingestion_id = await receive_ingestion(sources, caller.tenant_id)
+    if mode == "background":
+        response.status_code = 202
+        await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
+    else:
+        await runs.run(ingest_stored, DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
+    return await read_ledger(ingestion_id, caller.tenant_id)

@@ -1,0 +1,57 @@
+"""The only place where errors become HTTP."""
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from kowai.errors import KowaiError
+
+log = structlog.get_logger()
+
+
+def body(code: str, message: str, status: int) -> dict[str, dict[str, str | None]]:
+    """Return what a client is told; `type` and `param` are there for OpenAI's clients."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"code": code, "message": message, "type": kind, "param": None}}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error in one shape: {"error": {"code", "message"}}."""
+    app.add_exception_handler(KowaiError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unknown)
+
+
+async def _known(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KowaiError)
+    if error.http_status >= 500:
+        log.error("request failed", code=error.code, operator=error.operator)
+    return JSONResponse(body(error.code, error.sentence, error.http_status), error.http_status, headers=_headers(error))
+
+
+def _headers(error: KowaiError) -> dict[str, str]:
+    if error.http_status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": "1"} if error.retryable else {}
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()]
+    return JSONResponse(body("invalid_request", "; ".join(faults) or "The request cannot be read.", 422), 422)
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    codes = {404: "no_such_route", 405: "method_not_allowed"}
+    return JSONResponse(
+        body(codes.get(error.status_code, "http_error"), str(error.detail), error.status_code), error.status_code
+    )
+
+
+async def _unknown(_request: Request, error: Exception) -> JSONResponse:
+    log.exception("request broke", exc_info=error)
+    return JSONResponse(body("internal", "Something went wrong on our side.", 500), 500)

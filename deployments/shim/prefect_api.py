@@ -1,0 +1,119 @@
+"""The few calls of Prefect's REST API that the shim makes, with a short patience."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import httpx
+
+from kowai.errors import Unavailable
+from tasks.step import StepRun
+
+StateType = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CRASHED"]
+BUSY_DELAYS = (0.03, 0.1, 0.3)
+PATIENCE = httpx.Timeout(10.0, connect=2.0)
+
+
+def state(kind: StateType, message: str | None = None) -> dict[str, Any]:
+    return {"type": kind, "name": kind.capitalize(), "message": message}
+
+
+class PrefectApi:
+    """Speak to the server that PREFECT_API_URL names."""
+
+    def __init__(self) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("PREFECT_API_KEY")) else {}
+        user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+        self._client = httpx.AsyncClient(
+            base_url=os.environ.get("PREFECT_API_URL", "http://127.0.0.1:4200/api"),
+            auth=(user, password) if user else None,
+            headers=headers,
+            timeout=PATIENCE,
+        )
+        self._deployments: dict[str, UUID] = {}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def healthy(self) -> bool:
+        try:
+            return (await self._client.get("/health", timeout=2.0)).is_success
+        except httpx.HTTPError:
+            return False
+
+    async def create_run(self, deployment: str, **run: Any) -> UUID:
+        """Create a flow run of `deployment` ("flow/name"); one with the same idempotency key is returned instead."""
+        deployment_id = await self._deployment_id(deployment)
+        created = await self._call("POST", f"/deployments/{deployment_id}/create_flow_run", run)
+        return UUID(created["id"])
+
+    async def set_state(self, flow_run_id: UUID, kind: StateType, message: str) -> None:
+        await self._call("POST", f"/flow_runs/{flow_run_id}/set_state", {"state": state(kind, message), "force": True})
+
+    async def record_steps(self, flow_run_id: UUID, steps: Sequence[StepRun]) -> None:
+        """Record each step as a task run, with the times at which it really ran."""
+        await self._call("POST", "/events", [step_event(flow_run_id, step, place) for place, step in enumerate(steps)])
+
+    async def _deployment_id(self, name: str) -> UUID:
+        if name not in self._deployments:
+            self._deployments[name] = UUID((await self._call("GET", f"/deployments/name/{name}"))["id"])
+        return self._deployments[name]
+
+    async def _call(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            response = await self._client.request(method, path, json=body)
+            for delay in BUSY_DELAYS:  # on SQLite, Prefect answers 503 whenever another writer was quicker
+                if response.status_code != 503:
+                    break
+                await asyncio.sleep(delay)
+                response = await self._client.request(method, path, json=body)
+            response.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == 404:
+                self._deployments.clear()  # a deployment may have been made anew under another id
+            raise Unavailable("Prefect refused the call.", operator=f"{error}: {error.response.text[:500]}") from error
+        except httpx.HTTPError as error:
+            raise Unavailable("Prefect cannot be reached.", operator=repr(error)) from error
+        return response.json() if response.content else None
+
+
+def step_event(flow_run_id: UUID, step: StepRun, place: int) -> dict[str, Any]:
+    """Return the event by which Prefect's own client reports a finished task run (prefect.task-run.*)."""
+    kind = "FAILED" if step.failure else "COMPLETED"
+    seconds = (step.ended_at - step.started_at).total_seconds()
+    message = f"Failed: {step.failure}" if step.failure else None
+    task_run = {
+        "name": f"{step.name}-{place}",
+        "task_key": step.name,
+        "dynamic_key": str(place),
+        "run_count": step.attempts,
+        "start_time": step.started_at.isoformat(),
+        "expected_start_time": step.started_at.isoformat(),
+        "end_time": step.ended_at.isoformat(),
+        "total_run_time": seconds,
+    }
+    resource = {
+        "prefect.resource.id": f"prefect.task-run.{uuid4()}",
+        "prefect.resource.name": task_run["name"],
+        "prefect.run-count": str(step.attempts),
+        "prefect.state-message": message or "",
+        "prefect.state-name": kind.capitalize(),
+        "prefect.state-timestamp": step.ended_at.isoformat(),
+        "prefect.state-type": kind,
+        "prefect.orchestration": "client",
+    }
+    return {
+        "id": str(uuid4()),
+        "occurred": step.ended_at.isoformat(),
+        "event": f"prefect.task-run.{kind.capitalize()}",
+        "resource": resource,
+        "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
+        "payload": {
+            "intended": {"from": "RUNNING", "to": kind},
+            "initial_state": {"type": "RUNNING", "name": "Running", "message": None, "state_details": {}},
+            "validated_state": state(kind, message) | {"state_details": {}, "data": None},  # pyright: ignore
+            "task_run": task_run,
+        },
+    }

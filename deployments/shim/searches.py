@@ -1,0 +1,34 @@
+"""Passages without an answer."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.shim.identity import Caller
+from kowai.questions import checked_question
+from kowai.types import Passage
+from tasks.retrieve import find_passages
+
+router = APIRouter(prefix="/api/v1", tags=["search"])
+
+
+class Search(BaseModel):
+    """Ask for the passages nearest to a text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = Field(description="Up to 8,000 characters.")
+    k: int = Field(10, ge=1, le=1000, description="How many passages.")
+    filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be searched.")
+
+
+class Passages(BaseModel):
+    passages: list[Passage]
+
+
+@router.post("/search")
+async def search(wanted: Search, caller: Caller) -> Passages:
+    """Return the best passages, best first, with where they come from and how well they match."""
+    text = checked_question(wanted.query)
+    return Passages(passages=await find_passages(text, caller.tenant_id, k=wanted.k, filters=wanted.filters))
