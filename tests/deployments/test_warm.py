@@ -1,0 +1,205 @@
+"""The warm worker against a real Prefect server: real forks, real signals, real states."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.states import Cancelling
+
+DATA = Path(__file__).parent / "warm_data"
+sys.path.insert(0, str(DATA))
+
+from warm_pool import LIMIT, Pool  # noqa: E402  # pyright: ignore[reportMissingImports]
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start one Prefect server for the session; return the address of its API."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "ERROR"}
+    environment = {**os.environ, **quiet, "PREFECT_HOME": str(home), "PREFECT_API_URL": url}
+    command = (sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--port", str(port))
+    process = subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health", timeout=2).is_success:
+                break
+        time.sleep(0.2)
+    yield url
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def flows() -> Any:
+    import warm_sample  # pyright: ignore[reportMissingImports]
+
+    return warm_sample
+
+
+@pytest.fixture(scope="session")
+def shared(server: str, flows: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """Start one worker for the tests that leave it in peace."""
+    place = Pool(server, tmp_path_factory.mktemp("shared"))
+    place.work()
+    yield place
+    place.close()
+
+
+@pytest.fixture
+async def client(server: str, tmp_path: Path) -> AsyncIterator[PrefectClient]:
+    with temporary_settings({PREFECT_API_URL: server, PREFECT_HOME: tmp_path / "own"}):
+        async with PrefectClient(server) as client:
+            yield client
+
+
+@pytest.fixture
+async def served(shared: Pool, client: PrefectClient) -> Pool:
+    return await shared.reached_by(client)
+
+
+@pytest.fixture
+async def pool(server: str, tmp_path: Path, client: PrefectClient) -> AsyncIterator[Pool]:
+    """Return a pool whose workers the test starts and stops itself."""
+    place = await Pool(server, tmp_path).reached_by(client)
+    yield place
+    place.close()
+
+
+def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def fork_servers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
+
+
+def state(run: FlowRun) -> str | None:
+    return run.state.name if run.state else None
+
+
+def running(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_running()
+
+
+async def test_each_run_is_a_fork_with_its_own_environment_and_randomness(served: Pool, flows: Any) -> None:
+    runs = [await served.start(flows.light, job_variables={"env": {"SPECIAL": f"value-{n}"}}) for n in range(2)]
+    assert [state(await served.final(run)) for run in runs] == ["Completed", "Completed"]
+    seen = [line.split() for line in (await served.noted("see")).splitlines()]
+    environments, randoms, parents = zip(*seen, strict=True)
+    assert set(environments) == {"value-0", "value-1"}
+    assert len(set(randoms)) == 2
+    assert set(parents) <= {str(child.pid) for child in fork_servers(served.workers[0])}
+    assert await served.states(runs[0]) == ["Scheduled", "Pending", "Submitting", "Running", "Completed"]
+
+
+async def test_a_forked_run_sends_its_logs(served: Pool, flows: Any) -> None:
+    run = await served.final(await served.start(flows.light))
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+    async with asyncio.timeout(LIMIT):
+        while not any("Finished in state" in log.message for log in await served.client.read_logs(wanted)):
+            await asyncio.sleep(0.2)
+
+
+async def test_a_run_in_a_blocking_call_is_cancelled_and_its_hook_runs(served: Pool, flows: Any) -> None:
+    run = await served.start(flows.block)
+    await served.noted("blocking")
+    await served.client.set_flow_run_state(run.id, Cancelling())
+    assert state(await served.final(run)) == "Cancelled"
+    assert await served.noted("cancelled") == "Cancelling"
+
+
+async def test_a_run_whose_process_dies_is_crashed_and_its_hook_runs(served: Pool, flows: Any) -> None:
+    assert state(await served.final(await served.start(flows.crash))) == "Crashed"
+    assert await served.noted("crashed") == "Crashed"
+
+
+async def test_a_failing_run_is_retried_in_its_process(served: Pool, flows: Any) -> None:
+    assert state(await served.final(await served.start(flows.stumble))) == "Completed"
+    assert await served.noted("stumbles") == "xx"
+
+
+async def test_a_job_that_needs_an_interpreter_of_its_own_runs_as_a_plain_subprocess(served: Pool, flows: Any) -> None:
+    run = await served.start(flows.alone, job_variables={"env": {"PYTHONHASHSEED": "1"}})
+    assert state(await served.final(run)) == "Completed"
+    parent = await served.noted("alone")
+    assert parent == str(served.workers[0].pid)
+
+
+async def test_a_stopped_worker_finishes_what_ends_soon_hands_back_the_repeatable_and_crashes_the_rest(
+    pool: Pool, flows: Any
+) -> None:
+    worker = pool.work()
+    safe = await pool.start(flows.nap, {"seconds": 300}, tags=["repeatable"])
+    unsafe = await pool.start(flows.nap, {"seconds": 300})
+    for run in (safe, unsafe):
+        await pool.until(run, running)
+    short = await pool.start(flows.nap, {"seconds": 1})
+    await pool.until(short, running)
+    worker.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, LIMIT) == 0
+    ends = [state(await pool.client.read_flow_run(run.id)) for run in (short, safe, unsafe)]
+    assert ends == ["Completed", "AwaitingRetry", "Crashed"]
+
+
+async def test_the_runs_of_a_killed_worker_end_with_it_and_are_repeated_or_crashed(pool: Pool, flows: Any) -> None:
+    worker = pool.work()
+    safe = await pool.start(flows.nap, {"seconds": 4}, tags=["repeatable"])
+    unsafe = await pool.start(flows.nap, {"seconds": 4})
+    for run in (safe, unsafe):
+        await pool.until(run, running)
+    family = children(worker)
+    worker.kill()
+    worker.wait()
+    assert not psutil.wait_procs(family, timeout=10)[1]
+    pool.work()
+    assert state(await pool.final(unsafe)) == "Crashed"
+    assert state(await pool.final(safe)) == "Completed"
+    assert "AwaitingRetry" in await pool.states(safe)
+
+
+async def test_the_end_of_the_fork_server_crashes_its_runs_and_the_next_run_finds_another(
+    pool: Pool, flows: Any
+) -> None:
+    worker = pool.work()
+    run = await pool.start(flows.nap, {"seconds": 300})
+    await pool.until(run, running)
+    for server in fork_servers(worker):
+        server.kill()
+    assert state(await pool.final(run)) == "Crashed"
+    assert state(await pool.final(await pool.start(flows.parent))) == "Completed"
+
+
+async def test_the_limit_holds_while_worn_fork_servers_are_replaced(pool: Pool, flows: Any) -> None:
+    pool.work({"most_forks": 1}, limit=1)
+    runs = [await pool.start(flows.parent) for _ in range(4)]
+    ends = [await pool.final(run) for run in runs]
+    spans = sorted((run.start_time, run.end_time) for run in ends if run.start_time and run.end_time)
+    assert len(spans) == 4
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    async with asyncio.timeout(LIMIT):
+        while len(set((await pool.noted("parents")).split())) == 1:
+            await pool.final(await pool.start(flows.parent))

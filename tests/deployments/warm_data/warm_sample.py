@@ -1,0 +1,62 @@
+"""Flows for the warm worker's tests; each leaves what it saw in the folder that WARM_NOTES names."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from prefect import flow, task
+
+
+def note(name: str, text: str) -> None:
+    path = Path(os.environ["WARM_NOTES"]) / name
+    path.write_text(path.read_text() + text if path.exists() else text)
+
+
+@task
+def see() -> None:
+    note("see", f"{os.environ.get('SPECIAL')} {random.random()} {os.getppid()}\n")
+
+
+@flow
+async def light() -> int:
+    see()
+    return 1
+
+
+@flow(on_cancellation=[lambda flow, flow_run, state: note("cancelled", state.name)])
+def block() -> None:
+    note("blocking", "yes")
+    time.sleep(120)
+
+
+@flow(on_crashed=[lambda flow, flow_run, state: note("crashed", state.name)])
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@flow(retries=1)
+async def stumble() -> str:
+    note("stumbles", "x")
+    if len((Path(os.environ["WARM_NOTES"]) / "stumbles").read_text()) < 2:
+        raise ValueError("once")
+    return "stood"
+
+
+@flow
+async def nap(seconds: float) -> None:
+    note("naps", "x")
+    await asyncio.sleep(seconds)
+
+
+@flow
+async def parent() -> None:
+    note("parents", f"{os.getppid()}\n")
+    await asyncio.sleep(0.5)
+
+
+@flow
+async def alone() -> None:
+    note("alone", str(os.getppid()))

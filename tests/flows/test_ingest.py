@@ -1,0 +1,193 @@
+"""Every accepted document ends indexed, unchanged or dead with a cause, and none takes another with it."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import update
+
+from blocks import connections
+from blocks.database import Database
+from blocks.embedder import Embedder
+from deployments.shim.ledgers import Ledger, read_ledger
+from flows.ingest import ingest_stored
+from kowai.errors import Unavailable
+from kowai.settings import settings
+from kowai.tables.ingestion import IngestionItem
+from tasks.claim import claim
+from tasks.receive import receive_ingestion
+from tasks.retrieve import find_passages
+from tasks.step import traced
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "documents"
+    place.mkdir()
+    return place
+
+
+async def ingested(tenant: UUID, *uris: str | Path) -> Ledger:
+    ingestion_id = await receive_ingestion([{"uri": str(uri)} for uri in uris], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    ledger = await read_ledger(ingestion_id, tenant)
+    assert ledger.accepted == ledger.indexed + ledger.unchanged + ledger.dead + ledger.in_progress
+    return ledger
+
+
+async def found(text: str, tenant: UUID) -> list[str]:
+    return [passage.external_id for passage in await find_passages(text, tenant, k=5, filters={})]
+
+
+async def test_bad_files_die_with_their_causes_and_the_good_one_is_found(
+    store: Database, tenant: UUID, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "good.md").write_text("# Otters\n\nOtters hold hands while they sleep.")
+    (folder / "empty.txt").write_text("")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing more")
+    (folder / "really.pdf").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
+    ledger = await ingested(tenant, folder, tmp_path / "missing")
+    assert (ledger.accepted, ledger.indexed, ledger.dead) == (5, 1, 4)
+    causes = {Path(item.uri).name: item.cause for item in ledger.items}
+    assert causes["good.md"] is None
+    assert causes["empty.txt"] == "empty"
+    assert causes["broken.pdf"] == "corrupt"
+    assert causes["missing"] == "source_missing"
+    assert causes["really.pdf"]
+    assert all(item.sentence for item in ledger.items if item.state == "dead")
+    assert await found("Do otters hold hands?", tenant) == [str(folder / "good.md")]
+
+
+async def test_reading_again_costs_nothing_and_a_change_is_a_new_version(
+    store: Database, tenant: UUID, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.md").write_text("Apples are red.")
+    (folder / "b.md").write_text("Bananas are yellow.")
+    await ingested(tenant, folder)
+    embedded: list[str] = []
+    embed = Embedder.embed
+
+    async def counted(self: Embedder, texts: list[str], **options: str):
+        embedded.extend(texts)
+        return await embed(self, texts, **options)
+
+    monkeypatch.setattr(Embedder, "embed", counted)
+    again = await ingested(tenant, folder)
+    assert (again.unchanged, again.indexed, embedded) == (2, 0, [])
+    (folder / "b.md").write_text("Bananas are green at first.")
+    changed = await ingested(tenant, folder)
+    assert (changed.unchanged, changed.indexed) == (1, 1)
+    (passage, *_) = await find_passages("green bananas", tenant, k=1, filters={})
+    assert (passage.version, passage.text) == (2, "Bananas are green at first.")
+
+
+async def test_each_line_of_a_file_of_records_is_a_document(store: Database, tenant: UUID, folder: Path) -> None:
+    lines = [{"_id": f"d{n}", "title": f"Number {n}", "text": f"The number {n} is here."} for n in range(40)]
+    path = folder / "corpus.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n{broken\n")
+    ledger = await ingested(tenant, path)
+    assert (ledger.accepted, ledger.indexed, ledger.dead) == (41, 40, 1)
+    assert (await found("Number 17", tenant))[0] == "d17"
+
+
+async def test_own_state_is_never_ingested(store: Database, tenant: UUID) -> None:
+    secrets = settings().secrets
+    secrets.mkdir(parents=True)
+    (secrets / "plan.md").write_text("The secret plan.")
+    ledger = await ingested(tenant, settings().state)
+    assert [item.cause for item in ledger.items] == ["source_forbidden"]
+
+
+async def test_what_a_dead_worker_left_behind_is_taken_up_again(store: Database, tenant: UUID, folder: Path) -> None:
+    (folder / "a.md").write_text("Apples are red.")
+    ingestion_id = await receive_ingestion([{"uri": str(folder)}], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    async with store.transaction(tenant) as connection:
+        left = {"state": "running", "claimed_at": long_ago, "document_id": None}
+        await connection.execute(update(IngestionItem).values(left))
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    ledger = await read_ledger(ingestion_id, tenant)
+    assert (ledger.accepted, ledger.unchanged) == (1, 1)
+
+
+async def test_two_workers_never_hold_the_same_item(store: Database, tenant: UUID, folder: Path) -> None:
+    for number in range(30):
+        (folder / f"{number}.md").write_text(f"Number {number}.")
+    ingestion_id = await receive_ingestion([{"uri": str(folder)}], tenant)
+    from tasks.accept import accept
+
+    await accept(ingestion_id, tenant)
+    batches = await asyncio.gather(*(claim(ingestion_id, tenant, 4) for _ in range(10)))
+    batches.append(await claim(ingestion_id, tenant, 30))  # a claim may skip what another holds for a moment
+    taken = [item.id for batch in batches for item in batch]
+    assert len(taken) == len(set(taken)) == 30
+
+
+async def test_an_embedder_that_is_away_costs_its_batch_and_says_so(
+    store: Database, tenant: UUID, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.md").write_text("Apples are red.")
+
+    async def away(self: Embedder, texts: list[str], **options: str):
+        raise Unavailable("The embedder is away.")
+
+    monkeypatch.setattr(Embedder, "embed", away)
+    monkeypatch.setattr("tasks.step.DELAYS", (0.0,))
+    ledger = await ingested(tenant, folder)
+    assert [(item.cause, item.sentence) for item in ledger.items] == [("unavailable", "The embedder is away.")]
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Serve one good page, one that fails and one that leads to a private address."""
+
+    def do_GET(self) -> None:
+        status = {"/good.html": 200, "/away": 302}.get(self.path, 500)
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "http://169.254.169.254/latest/meta-data")
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>Walrus</title><p>A walrus can sleep in the water.</p>")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def website() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+async def test_a_private_address_is_refused_and_an_allowed_page_is_read(
+    store: Database, tenant: UUID, website: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = await ingested(tenant, f"{website}/good.html")
+    assert [item.cause for item in refused.items] == ["fetch_refused"]
+    monkeypatch.setenv("KOWAI_ALLOW_PRIVATE_URLS", "true")
+    settings.cache_clear()
+    ledger = await ingested(tenant, f"{website}/good.html", f"{website}/broken")
+    assert {item.uri.rpartition("/")[2]: item.cause for item in ledger.items} == {
+        "good.html": None,
+        "broken": "fetch_failed",
+    }
+    assert await found("Where do walruses sleep?", tenant) == [f"{website}/good.html"]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_reader() -> Iterator[None]:
+    yield
+    connections.reader().close()
+    connections.reader.cache_clear()

@@ -1,0 +1,67 @@
+"""The schema that migrations make is the one the tables declare, and each tenant's rows are locked twice."""
+
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from alembic import command
+from sqlalchemy import insert, text
+from sqlalchemy.exc import ProgrammingError
+from sqlmodel import select
+
+from blocks.database import Database
+from deployments.migrate import configuration
+from kowai.errors import TenantMissing
+from kowai.tables.ingestion import Source
+
+UNLOCKED = """
+select c.relname from pg_class c
+join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
+  and not (c.relrowsecurity and c.relforcerowsecurity and exists (select from pg_policy p where p.polrelid = c.oid))
+"""
+ROLE = "select rolsuper, rolbypassrls from pg_roles where rolname = 'kowai_app'"
+
+
+def test_migrations_and_tables_agree(database_url: str) -> None:
+    command.check(configuration(database_url))
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    command.upgrade(configuration(database_url), "head")
+
+
+def test_every_table_of_tenants_forces_row_level_security(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute(UNLOCKED).fetchall() == []
+
+
+def test_the_application_role_cannot_bypass_row_level_security(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute(ROLE).fetchone() == (False, False)
+
+
+async def test_one_tenant_never_sees_anothers_rows(store: Database, tenant: UUID, other_tenant: UUID) -> None:
+    async with store.transaction(tenant) as connection:
+        await connection.execute(insert(Source).values(tenant_id=tenant, uri="mine"))
+    async with store.transaction(other_tenant) as connection:
+        assert (await connection.execute(select(Source))).all() == []
+    async with store.transaction(tenant) as connection:
+        assert len((await connection.execute(select(Source))).all()) == 1
+
+
+async def test_a_row_for_another_tenant_is_refused(store: Database, tenant: UUID, other_tenant: UUID) -> None:
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        async with store.transaction(tenant) as connection:
+            await connection.execute(insert(Source).values(tenant_id=other_tenant, uri="theirs"))
+
+
+async def test_a_missing_tenant_is_an_error_and_never_everything(store: Database, tenant: UUID) -> None:
+    with pytest.raises(TenantMissing):
+        async with store.transaction(None):
+            pass
+    async with store.transaction(tenant) as connection:
+        await connection.execute(insert(Source).values(id=uuid4(), tenant_id=tenant, uri="mine"))
+    with pytest.raises(ProgrammingError, match="no tenant is set"):
+        async with store.engine().begin() as connection:
+            await connection.execute(text("select * from source"))

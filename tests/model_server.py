@@ -1,0 +1,115 @@
+"""A real OpenAI-compatible server on a free loopback port, which counts what it is asked and fails as it is told."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from blocks.language_model import Target
+
+ANSWER = "[[ ## answer ## ]]\nParis, of course\n\n[[ ## completed ## ]]"
+VLLM = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens in the messages."
+LLAMA_CPP = "the request exceeds the available context size, try increasing it"
+
+
+@dataclass
+class Act:
+    """Say how to treat one request."""
+
+    status: int = 200
+    message: str = "told to"
+    code: str | None = None
+    retry_after: str | None = None
+    content: str = ANSWER
+    delay: float = 0.0
+    raw: bytes | None = None
+    usage: dict[str, int] | None = field(default_factory=lambda: {"prompt_tokens": 100, "completion_tokens": 10})
+    drip: float = 0.0
+    cut_after: int | None = None
+
+
+@dataclass
+class ModelServer:
+    """Hold what the server will do next (`script`, then `default`) and what it was asked."""
+
+    url: str
+    default: Act = field(default_factory=Act)
+    script: list[Act] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    sent_pieces: int = 0
+    on_reply: Callable[[], None] | None = None
+
+    def target(self, name: str = "local", *, price: str | None = "0", **settings: Any) -> Target:
+        prices = {"input_price": price and Decimal(price), "output_price": price and Decimal(price)}
+        return Target(name=name, model=f"{name}-model", endpoint=f"{self.url}/v1", **(prices | settings))
+
+
+def application(server: ModelServer) -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    async def complete(request: Request) -> Response:
+        asked = await request.json()
+        server.asked.append(asked)
+        act = server.script.pop(0) if server.script else server.default
+        await asyncio.sleep(act.delay)
+        if act.raw is not None:
+            return Response(act.raw, media_type="application/json")
+        if act.status != 200:
+            headers = {"Retry-After": act.retry_after} if act.retry_after else {}
+            return JSONResponse({"error": {"message": act.message, "code": act.code}}, act.status, headers=headers)
+        if asked.get("stream"):
+            return StreamingResponse(pieces(server, act, asked["model"]), media_type="text/event-stream")
+        choice = {"index": 0, "message": {"role": "assistant", "content": act.content}, "finish_reason": "stop"}
+        body = {"id": "c", "object": "chat.completion", "model": asked["model"], "choices": [choice]}
+        return JSONResponse(body | ({"usage": act.usage} if act.usage else {}))
+
+    return app
+
+
+async def pieces(server: ModelServer, act: Act, model: str) -> AsyncIterator[str]:
+    def event(**fields: Any) -> str:
+        return f"data: {json.dumps({'id': 'c', 'object': 'chat.completion.chunk', 'model': model} | fields)}\n\n"
+
+    def choice(delta: dict[str, str], reason: str | None = None) -> list[dict[str, Any]]:
+        return [{"index": 0, "delta": delta, "finish_reason": reason}]
+
+    yield event(choices=choice({"role": "assistant"}))
+    for number, word in enumerate(act.content.split(" ")):
+        if number == act.cut_after:
+            return
+        await asyncio.sleep(act.drip)
+        server.sent_pieces += 1
+        yield event(choices=choice({"content": word if number == 0 else f" {word}"}))
+    yield event(choices=choice({}, "stop"))
+    if act.usage:
+        yield event(choices=[], usage=act.usage)
+    yield "data: [DONE]\n\n"
+
+
+@contextmanager
+def serving() -> Iterator[ModelServer]:
+    """Serve in a thread of this process until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ModelServer(f"http://127.0.0.1:{port}")
+    config = uvicorn.Config(application(server), port=port, log_level="error", timeout_graceful_shutdown=1)
+    runner = uvicorn.Server(config)
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    while not runner.started:
+        time.sleep(0.01)
+    yield server
+    runner.should_exit = True
+    thread.join(5)

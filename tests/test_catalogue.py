@@ -1,0 +1,56 @@
+"""Every plug-in and every entry of prefect.yaml is well formed; what was forgotten is named."""
+
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from deployments.bootstrap import catalogue, load_flow
+from kowai.loaders import Loader
+from kowai.personas import personas
+from kowai.registry import discover
+
+STANZAS = catalogue()
+FORMS = [stanza for stanza in STANZAS if "form" in stanza["tags"]]  # what people, not programs, start
+
+
+@pytest.mark.parametrize("stanza", STANZAS, ids=lambda stanza: stanza["name"])
+def test_every_deployment_names_a_described_async_flow(stanza: dict[str, Any]) -> None:
+    flow = load_flow(stanza["entrypoint"])
+    assert isinstance(flow, Flow)
+    assert flow.isasync
+    assert flow.description
+    assert stanza["description"]
+    assert stanza["tags"]
+
+
+@pytest.mark.parametrize("stanza", FORMS, ids=lambda stanza: stanza["name"])
+def test_the_form_of_every_deployment_explains_itself(stanza: dict[str, Any]) -> None:
+    properties = load_flow(stanza["entrypoint"]).parameters.properties
+    assert properties
+    assert all(field.get("description") for field in properties.values())
+
+
+@pytest.mark.parametrize("stanza", STANZAS, ids=lambda stanza: stanza["name"])
+def test_every_schedule_has_a_time_zone(stanza: dict[str, Any]) -> None:
+    assert all(schedule["cron"] and schedule["timezone"] for schedule in stanza.get("schedules", []))
+
+
+def test_deployments_have_names_of_their_own() -> None:
+    names = [stanza["name"] for stanza in STANZAS]
+    assert len(set(names)) == len(names)
+
+
+def test_every_persona_says_what_it_does_and_declines() -> None:
+    for persona in personas().values():
+        assert persona.summary
+        assert persona.instructions
+        assert persona.style
+        assert persona.declines
+        assert len(persona.examples) >= 3
+
+
+def test_no_two_loaders_claim_the_same_suffix() -> None:
+    suffixes = [suffix for loader in discover("kowai.loaders", Loader).values() for suffix in loader.suffixes]
+    assert suffixes
+    assert len(set(suffixes)) == len(suffixes)
