@@ -81,7 +81,6 @@ class Citation(Value):
     end: int
     quote: str
     score: float
-    answer: tuple[int, int] | None = None  # the characters of the document that hold the short answer, if one is known
 
 
 class Usage(Value):

@@ -8,22 +8,39 @@ from kowai.extraction.words import STOP_WORDS, Word, rarity, words_of
 Kind = Literal["person", "place", "date", "number", "reason", "manner", "name", "thing", "statement"]
 
 LONGEST = 600
-NEGATIONS = frozenset(["not", "never", "no", "none", "neither", "nor", "without", "cannot", "hardly", "nobody", "nothing", "n't", "t"])
+NEGATIONS = frozenset(("not never no none neither nor without cannot hardly nobody nothing n't t").split())
 AUXILIARIES = frozenset(
-    ["is", "are", "was", "were", "am", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "isn", "aren", "wasn", "weren", "don", "doesn", "didn", "hasn", "haven", "hadn", "can", "couldn", "won", "wouldn", "shouldn"]
+    (
+        "is are was were am do does did has have had can could will would shall should may might must isn aren wasn "
+        "weren don doesn didn hasn haven hadn can couldn won wouldn shouldn"
+    ).split()
 )
 PERSONS = frozenset(
-    ["person", "people", "king", "queen", "emperor", "leader", "author", "president", "minister", "scientist", "inventor", "founder", "writer", "director", "general", "man", "woman", "name", "whose", "physicist", "mathematician", "artist", "engineer", "manager", "employee", "officer", "ruler", "explorer", "philosopher"]
+    (
+        "person people king queen emperor leader author president minister scientist inventor founder writer director "
+        "general man woman name whose physicist mathematician artist engineer manager employee officer ruler explorer "
+        "philosopher"
+    ).split()
 )
 PLACES = frozenset(
-    ["city", "country", "place", "state", "region", "river", "town", "area", "continent", "location", "province", "county", "village", "island", "sea", "ocean", "nation", "territory", "street", "building", "office", "room", "district", "port", "mountain", "lake"]
+    (
+        "city country place state region river town area continent location province county village island sea ocean "
+        "nation territory street building office room district port mountain lake"
+    ).split()
 )
-DATES = frozenset(["year", "date", "day", "month", "century", "decade", "time", "era", "period", "season", "weekday", "deadline"])
+DATES = frozenset(("year date day month century decade time era period season weekday deadline").split())
 NUMBERS = frozenset(
-    ["number", "percentage", "percent", "amount", "population", "price", "cost", "rate", "fee", "height", "depth", "length", "width", "size", "distance", "age", "temperature", "speed", "area", "limit", "ratio", "share", "sum", "total", "fraction", "proportion", "salary", "budget", "version", "quantity"]
+    (
+        "number percentage percent amount population price cost rate fee height depth length width size distance age "
+        "temperature speed area limit ratio share sum total fraction proportion salary budget version quantity"
+    ).split()
 )
-MEASURES = frozenset(["many", "much", "long", "far", "old", "tall", "large", "big", "high", "deep", "often", "fast", "heavy", "wide", "late", "early", "soon", "few"])
-DATED = re.compile(r"\b(?:when|(?:what|which) (?:year|date|day|month|century|decade|time|era)|since when|until when|how (?:late|early|soon))\b")
+MEASURES = frozenset(
+    ("many much long far old tall large big high deep often fast heavy wide late early soon few").split()
+)
+DATED = re.compile(
+    r"\b(?:when|(?:what|which) (?:year|date|day|month|century|decade|time|era)|since when|until when|how (?:late|early|soon))\b"
+)
 
 
 class Asked(NamedTuple):
@@ -46,7 +63,9 @@ def read_question(question: str) -> Asked:
     kind, place = _kind(text, words)
     focus = _focus(words, place)
     terms = {word.stem: rarity(word.stem) for word in words if _counts(word)}
-    capitals = [w for n, w in enumerate(words) if w.text[0].isupper() and (n > 0 or w.lower not in STOP_WORDS) and _counts(w)]
+    capitals = [
+        w for n, w in enumerate(words) if w.text[0].isupper() and (n > 0 or w.lower not in STOP_WORDS) and _counts(w)
+    ]
     all_capitals = sum(word.text[0].isupper() for word in words) > 0.7 * len(words)
     return Asked(
         text=text,

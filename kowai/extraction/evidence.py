@@ -106,7 +106,9 @@ def match(asked: Asked, sentence: Sentence) -> Matches:
             found[term] = Match(term, 1.0)
         elif len(term) > PREFIX:
             begin = term[:PREFIX]
-            alike, root = max([(_alike(term, root), root) for root in sentence.stems if root.startswith(begin)], default=(0.0, ""))
+            alike, root = max(
+                [(_alike(term, root), root) for root in sentence.stems if root.startswith(begin)], default=(0.0, "")
+            )
             if alike >= ALIKE:
                 found[term] = Match(root, 0.5 + 0.3 * alike)
     return found

@@ -11,7 +11,60 @@ from kowai.extraction.words import rarity, stem
 KINDS: tuple[Kind, ...] = get_args(Kind)
 QUALIFIERS = frozenset(
     stem(word)
-    for word in ["before", "after", "first", "last", "only", "most", "least", "more", "less", "all", "never", "outside", "inside", "without", "best", "worst", "largest", "smallest", "highest", "lowest", "oldest", "newest", "earliest", "latest", "greatest", "fewest", "longest", "shortest", "biggest", "main", "primary", "original", "second", "third", "current", "former", "new", "old", "early", "late", "previous", "next", "final", "initial", "except", "besides", "other", "same", "different", "anti", "pre", "post"]
+    for word in [
+        "before",
+        "after",
+        "first",
+        "last",
+        "only",
+        "most",
+        "least",
+        "more",
+        "less",
+        "all",
+        "never",
+        "outside",
+        "inside",
+        "without",
+        "best",
+        "worst",
+        "largest",
+        "smallest",
+        "highest",
+        "lowest",
+        "oldest",
+        "newest",
+        "earliest",
+        "latest",
+        "greatest",
+        "fewest",
+        "longest",
+        "shortest",
+        "biggest",
+        "main",
+        "primary",
+        "original",
+        "second",
+        "third",
+        "current",
+        "former",
+        "new",
+        "old",
+        "early",
+        "late",
+        "previous",
+        "next",
+        "final",
+        "initial",
+        "except",
+        "besides",
+        "other",
+        "same",
+        "different",
+        "anti",
+        "pre",
+        "post",
+    ]
 )
 
 
@@ -63,7 +116,9 @@ def _missing(asked: Asked, close: Close) -> dict[str, float]:
     numbers_missing = sum(number not in stems for number in asked.numbers)
     return {
         "missing_rarest": max((weight for term, weight in asked.terms.items() if term not in here), default=0.0),
-        "missing_rarest_passage": max((weight for term, weight in asked.terms.items() if term not in anywhere), default=0.0),
+        "missing_rarest_passage": max(
+            (weight for term, weight in asked.terms.items() if term not in anywhere), default=0.0
+        ),
         "missing": sum(term not in here for term in asked.terms),
         "missing_passage": sum(term not in anywhere for term in asked.terms),
         "names": len(asked.names),
