@@ -2,26 +2,31 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from threading import Lock
+from typing import Literal, NamedTuple
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
-from kowai.embedding.checkpoint import bundled, read_checkpoint
+from blocks.embedding_endpoint import Endpoint
+from kowai.embedding.checkpoint import Checkpoint, bundled, read_checkpoint
 from kowai.embedding.encoder import TextEncoder
-from kowai.errors import EmbedderFailed, EmbedderRefused, Misconfigured
+from kowai.errors import Misconfigured
 from kowai.settings import settings
 
-LOCAL_BATCH = 16  # small, so that a question never waits long behind a document
-TRY_LATER = frozenset((408, 409, 425, 429))
+LOCAL_BATCH = 64  # so much is still computed after its flow was cancelled
+LANES = {"query": 4, "document": 2}  # threads; questions never queue behind documents
 
 Purpose = Literal["query", "document"]
 Vectors = NDArray[np.float32]
+
+_loading = Lock()
+_models: dict[str, TextEncoder] = {}
 
 
 class Space(NamedTuple):
@@ -31,11 +36,28 @@ class Space(NamedTuple):
     dimensions: int
 
 
-@cache
-def local_model(directory: str = "") -> TextEncoder:
+def local_model(directory: str = "", cache_folder: Path | None = None) -> TextEncoder:
     """Return the encoder of a folder, or the built-in one, loaded once a process."""
-    checkpoint = read_checkpoint(Path(directory).expanduser()) if directory else bundled()
-    return TextEncoder(checkpoint, settings().state.expanduser().absolute() / "models")
+    with _loading:
+        if directory not in _models:
+            folder = cache_folder or settings().state.expanduser().absolute() / "models"
+            _models[directory] = TextEncoder(_checkpoint(directory), folder)
+        return _models[directory]
+
+
+@cache
+def _checkpoint(directory: str) -> Checkpoint:
+    return read_checkpoint(Path(directory).expanduser()) if directory else bundled()
+
+
+async def _compute(directory: str, purpose: Purpose, texts: Sequence[str]) -> Vectors:
+    run = asyncio.get_running_loop().run_in_executor
+    return await run(_lane(purpose), lambda: local_model(directory).embed(texts))
+
+
+@cache
+def _lane(purpose: Purpose) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(LANES[purpose], f"embed-{purpose}")
 
 
 class Embedder(Block):
@@ -58,10 +80,12 @@ class Embedder(Block):
     model: str = Field(default="", title="Model", description="For 'openai': the name the endpoint serves it by.")
     api_key: SecretStr = Field(default=SecretStr(""), title="API key", description="Sent as a bearer token.")
     dimensions: int | None = Field(
-        default=None,
-        gt=0,
-        title="Dimensions",
-        description="For 'openai': the length of its vectors, asked for and checked.",
+        default=None, gt=0, title="Dimensions", description="For 'openai': the length of its vectors, which is checked."
+    )
+    ask_for_dimensions: bool = Field(
+        default=True,
+        title="Ask for dimensions",
+        description="For 'openai': send the length along; off for models that have but one and refuse to be asked.",
     )
     batch_size: int = Field(default=64, gt=0, le=2048, title="Batch size", description="Texts per call of an endpoint.")
     timeout_seconds: float = Field(default=60.0, gt=0, title="Timeout", description="Seconds to wait for one call.")
@@ -76,7 +100,7 @@ class Embedder(Block):
         prefixes = f"{self.query_prefix}|{self.document_prefix}".strip("|")
         suffix = f" ({prefixes})" if prefixes else ""
         if self.provider != "openai":
-            checkpoint = read_checkpoint(self._folder()) if self.provider == "directory" else bundled()
+            checkpoint = _checkpoint(self._folder())
             return Space(checkpoint.name + suffix, checkpoint.dimensions)
         if not self.endpoint or not self.model or self.dimensions is None:
             raise Misconfigured("The embedder block lacks endpoint, model or dimensions.")
@@ -86,48 +110,17 @@ class Embedder(Block):
         """Return one row a text, shape (n, dimensions). Raises EmbedderFailed, EmbedderRefused or Misconfigured."""
         prefix = self.query_prefix if purpose == "query" else self.document_prefix
         asked = [prefix + text for text in texts]
-        if self.provider == "openai":
-            return await self._embed_remotely(asked)
-        model = await asyncio.to_thread(local_model, str(self._folder()) if self.provider == "directory" else "")
-        batches = [asked[start : start + LOCAL_BATCH] for start in range(0, len(asked), LOCAL_BATCH)]
-        rows = [await asyncio.to_thread(model.embed, batch) for batch in batches]
-        return np.concatenate(rows) if rows else np.zeros((0, model.dimensions), np.float32)
-
-    def _folder(self) -> Path:
-        if not self.directory:
-            raise Misconfigured("The embedder block names no directory.")
-        return Path(self.directory).expanduser()
-
-    async def _embed_remotely(self, texts: Sequence[str]) -> Vectors:
-        space, size = self.space, self.batch_size
-        headers = {"Authorization": f"Bearer {key}"} if (key := self.api_key.get_secret_value()) else {}
-        async with httpx.AsyncClient(timeout=self.timeout_seconds, headers=headers) as client:
-            batches = [texts[start : start + size] for start in range(0, len(texts), size)]
-            rows = [await self._ask(client, batch, space) for batch in batches]
+        space, remote = self.space, self.provider == "openai"
+        size = self.batch_size if remote else LOCAL_BATCH
+        embed = self._endpoint().embed if remote else partial(_compute, self._folder(), purpose)
+        rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
 
-    async def _ask(self, client: httpx.AsyncClient, texts: Sequence[str], space: Space) -> Vectors:
-        body = {"model": self.model, "input": list(texts), "dimensions": self.dimensions, "encoding_format": "float"}
-        try:
-            response = await client.post(f"{self.endpoint.rstrip('/')}/embeddings", json=body)
-            response.raise_for_status()
-            data: list[dict[str, Any]] = sorted(response.json()["data"], key=lambda item: item["index"])
-            vectors = np.array([item["embedding"] for item in data], np.float32)
-        except httpx.HTTPStatusError as error:
-            status = error.response.status_code
-            kind = EmbedderFailed if status in TRY_LATER or status >= 500 else EmbedderRefused
-            raise kind(f"The embedder answered {status}.", operator=error.response.text[:500]) from error
-        except httpx.HTTPError as error:
-            raise EmbedderFailed("The embedder cannot be reached.", operator=repr(error)) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise EmbedderRefused("The embedder's reply cannot be understood.", operator=repr(error)) from error
-        return _checked(vectors, len(texts), space)
+    def _endpoint(self) -> Endpoint:
+        url, key = f"{self.endpoint.rstrip('/')}/embeddings", self.api_key.get_secret_value()
+        return Endpoint(url, self.model, key, self.space.dimensions, self.ask_for_dimensions, self.timeout_seconds)
 
-
-def _checked(vectors: Vectors, count: int, space: Space) -> Vectors:
-    """Return the rows L2-normalised. Raises EmbedderRefused for rows that are missing, too long or not numbers."""
-    if vectors.shape != (count, space.dimensions) or not np.isfinite(vectors).all():
-        raise EmbedderRefused(
-            f"The embedder sent vectors of shape {vectors.shape} instead of {(count, space.dimensions)}."
-        )
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    def _folder(self) -> str:
+        if self.provider == "directory" and not self.directory:
+            raise Misconfigured("The embedder block names no directory.")
+        return self.directory if self.provider == "directory" else ""

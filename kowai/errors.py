@@ -99,6 +99,19 @@ class EmbedderRefused(EmbedderFailed):
     code, retryable = "embedder_refused", False
 
 
+class EmbedderBusy(EmbedderFailed):
+    """Say that the embedder asks to be left alone, for `retry_after` seconds if it says for how long."""
+
+    code, http_status = "embedder_busy", 503
+
+    def __init__(self, sentence: str, *, operator: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(sentence, operator=operator)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return *super().__reduce__(), {"retry_after": self.retry_after}
+
+
 class DocumentError(KowaiError):
     """Say why one document cannot be indexed; its code is the cause of a dead letter."""
 

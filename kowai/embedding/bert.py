@@ -15,15 +15,10 @@ from kowai.embedding.layer import Layer
 from kowai.embedding.tensors import Tensors, within
 
 
-def build_bert(bert: Bert, tensors: Tensors, pooling: str, *, fast: bool = True) -> ModelProto:
+def build_bert(bert: Bert, tensors: Tensors, pooling: str) -> ModelProto:
     """Return the model with the inputs `ids` (1, tokens) and `exact`, which chooses float32 instead of eight bits."""
     graph = Graph()
     embedded = _embed(graph, bert, tensors)
-    if not fast:
-        for index in range(bert.num_hidden_layers):
-            embedded = Layer(graph, bert, within(tensors, f"encoder.layer.{index}.")).exact(embedded)
-        vector = graph.add("LpNormalization", _pool(graph, embedded, pooling), p=2, axis=-1)
-        return graph.as_model({"ids": (TensorProto.INT64, [1, "tokens"])}, vector)
     exact = _branch("exact/", bert, tensors, embedded, Layer.exact)
     fast = _branch("fast/", bert, tensors, embedded, Layer.fast)
     encoded = graph.add("If", "exact", then_branch=exact, else_branch=fast)

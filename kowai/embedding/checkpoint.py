@@ -108,7 +108,7 @@ def _pooling(folder: Path) -> Literal["mean", "cls"]:
     modules: list[dict[str, Any]] = _json(folder / "modules.json", [])
     strange = {module["type"].rsplit(".", 1)[-1] for module in modules} - UNDERSTOOD
     if strange:
-        raise Misconfigured(f"{folder} ends in {', '.join(sorted(strange))}, which is not understood: export model.onnx.")
+        raise Misconfigured(f"{folder} ends in {', '.join(sorted(strange))}, which only a model.onnx can bring along.")
     settings: dict[str, Any] = _json(folder / "1_Pooling" / "config.json", {})
     asked = {key.split("_")[2] for key, value in settings.items() if key.startswith("pooling_mode_") and value}
     asked |= {settings["pooling_mode"]} if "pooling_mode" in settings else set()
@@ -125,7 +125,7 @@ def _part(path: Path, kind: type[Part]) -> Part:
         return kind.model_validate(_json(path, {}))
     except ValidationError as error:
         wrong = ", ".join(str(place) for problem in error.errors() for place in problem["loc"])
-        raise Misconfigured(f"{path} describes a network that is not understood: {wrong}.", operator=str(error)) from error
+        raise Misconfigured(f"{path} is not that of a BERT encoder: see {wrong}.", operator=str(error)) from error
 
 
 def _json(path: Path, default: Any) -> Any:
@@ -135,7 +135,3 @@ def _json(path: Path, default: Any) -> Any:
         return default
     except ValueError as error:
         raise Misconfigured(f"{path} is not JSON.", operator=str(error)) from error
-
-
-def fingerprint(checkpoint: Checkpoint) -> str:
-    return checkpoint.fingerprint

@@ -1,18 +1,22 @@
-"""Texts to unit vectors on this computer."""
+"""Texts to unit vectors on this computer, without a server and without torch."""
 
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from kowai.embedding.checkpoint import Checkpoint
-from kowai.embedding.encoders import open_encoder
+from kowai.embedding.sessions import open_session
+from kowai.errors import Misconfigured
 
+POLITE = 5
+FEW_TEXTS = 8  # so few run on the caller's thread, ahead of the hundreds that wait for a worker
 # Long and varied enough to show whether this processor's eight-bit arithmetic can be trusted.
 SAMPLE = (
     "The expedition left the harbour at dawn, crossed forty miles of open water against a northerly wind, and reached "
@@ -24,27 +28,55 @@ Vectors = NDArray[np.float32]
 
 
 class TextEncoder:
-    """Embed texts, each by itself and cut after `checkpoint.max_tokens`, on `threads` processors; thread-safe."""
+    """Embed texts on `threads` processors. A text is cut off after `max_tokens`, as the reference model does.
+
+    The graph is kept in the folder `cache`. Raises Misconfigured for a model that cannot be run.
+    """
 
     def __init__(self, checkpoint: Checkpoint, cache: Path, threads: int | None = None) -> None:
         self.dimensions = checkpoint.dimensions
-        self._tokenizer = cast("Any", Tokenizer.from_file(str(checkpoint.tokenizer)))
-        self._tokenizer.enable_truncation(checkpoint.max_tokens)
-        self._tokenizer.no_padding()
-        self._encode = open_encoder(checkpoint, cache, self._ids([SAMPLE])[0])
-        self._workers = ThreadPoolExecutor(threads or _processors(), "embedder")
+        self.max_tokens = checkpoint.max_tokens
+        self._tokenizer = _tokenizer(checkpoint.tokenizer)
+        self._encode = open_session(checkpoint, cache, self._ids(SAMPLE))
+        self._workers = ThreadPoolExecutor(threads or _processors(), "encoder", _step_back)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one L2-normalised row a text, shape (n, dimensions), in the order given."""
-        rows = list(self._workers.map(self._encode, self._ids(texts)))
-        return np.stack(rows) if rows else np.zeros((0, self.dimensions), np.float32)
+        """Return one L2-normalised row a text, shape (n, dimensions); any number of threads may call it at once."""
+        vectors = map(self._embed, texts) if len(texts) <= FEW_TEXTS else self._workers.map(self._embed, texts)
+        return np.array(list(vectors), np.float32).reshape(-1, self.dimensions)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return how many tokens of each text are embedded."""
-        return [len(ids) for ids in self._ids(texts)]
+        """Return how many tokens each text has, its two special ones included, before anything is cut off."""
+        return [len(self._tokens(text)) for text in texts]
 
-    def _ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        return [np.array(encoding.ids, np.int64) for encoding in self._tokenizer.encode_batch(list(texts))]
+    def _embed(self, text: str) -> Vectors:
+        return self._encode(self._ids(text))
+
+    def _ids(self, text: str) -> NDArray[np.int64]:
+        tokens = self._tokens(text)
+        if len(tokens) > self.max_tokens:
+            tokens = [*tokens[: self.max_tokens - 1], tokens[-1]]  # the last one closes the text
+        return np.array(tokens, np.int64)
+
+    def _tokens(self, text: str) -> list[int]:
+        whole = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
+        return self._tokenizer.encode(whole).ids
+
+
+def _tokenizer(path: Path) -> Any:
+    try:
+        tokenizer: Any = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise Misconfigured(f"{path} cannot be read as a tokenizer.", operator=str(error)) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _step_back() -> None:
+    """Let questions go first on a busy processor; elsewhere than on Linux this would slow the whole process."""
+    if sys.platform == "linux":
+        os.nice(POLITE)
 
 
 def _processors() -> int:

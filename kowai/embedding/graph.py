@@ -22,7 +22,7 @@ class Graph:
 
     def constant(self, values: NDArray[Any] | Sequence[int]) -> str:
         name = f"{self.prefix}constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def add(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:

@@ -1,58 +1,63 @@
-"""Built graphs on disk: the file's name says what it was built from and what it must contain."""
+"""Built graphs on disk: a folder's name says what it was built from and what it must contain."""
 
-import os
-import tempfile
+import shutil
 from hashlib import file_digest, sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kowai.embedding.checkpoint import Checkpoint
 from kowai.embedding.tensors import read_tensors
 from kowai.errors import Misconfigured
 
-BUILDER_VERSION = 1
+BUILDER_VERSION = 2  # counts up whenever the graph changes
+GRAPH, WEIGHTS = "graph.onnx", "weights"  # apart, so that weights are mapped into memory and shared by processes
 DIGITS = 16
 
 
-def cached_graph(checkpoint: Checkpoint, folder: Path) -> Path:
+def cached_graph(checkpoint: Checkpoint, cache: Path) -> Path:
     """Return the file of the model's graph; it is built when there is none, or none that is whole."""
     origin = sha256(f"{checkpoint.fingerprint} {BUILDER_VERSION}".encode()).hexdigest()[:DIGITS]
     try:
-        for path in folder.glob(f"{origin}-*.onnx"):
-            if _is_whole(path):
-                return path
-            path.unlink(missing_ok=True)
-        content = _build(checkpoint)
-        path = folder / f"{origin}-{sha256(content).hexdigest()[:DIGITS]}.onnx"
-        _write_whole(path, content)
+        for folder in cache.glob(f"{origin}-*"):
+            if folder.name == f"{origin}-{_digest(folder)}":
+                return folder / GRAPH
+            shutil.rmtree(folder)
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".", dir=cache) as draft:
+            _build(checkpoint, Path(draft))
+            return _publish(Path(draft), cache / f"{origin}-{_digest(Path(draft))}") / GRAPH
     except OSError as error:
-        raise Misconfigured(f"The embedding model cannot be kept in {folder}: {error.strerror}.") from error
-    return path
+        raise Misconfigured(f"The embedding model cannot be kept in {cache}: {error.strerror}.") from error
 
 
-def _is_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        return path.stem.endswith("-" + file_digest(file, "sha256").hexdigest()[:DIGITS])
+def _digest(folder: Path) -> str:
+    digest = sha256()
+    for path in (folder / GRAPH, folder / WEIGHTS):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest.update(file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:DIGITS]
 
 
-def _build(checkpoint: Checkpoint) -> bytes:
-    from kowai.embedding.bert import build_bert  # the onnx package takes longer to import than a cached graph to load
+def _build(checkpoint: Checkpoint, folder: Path) -> None:
+    import onnx  # it takes longer to import than a cached graph to load
+
+    from kowai.embedding.bert import build_bert
 
     bert, tensors = checkpoint.bert, read_tensors(checkpoint.weights, checkpoint.digest)
     try:
-        return build_bert(bert, tensors, checkpoint.pooling).SerializeToString()
+        model = build_bert(bert, tensors, checkpoint.pooling)
     except (KeyError, ValueError) as error:
-        sentence = f"{checkpoint.folder} cannot be built: put a model.onnx, exported by other tools, beside its weights."
+        sentence = f"{checkpoint.weights} does not fit config.json: export a model.onnx instead."
         raise Misconfigured(sentence, operator=repr(error)) from error
+    onnx.save(model, folder / GRAPH, save_as_external_data=True, location=WEIGHTS)
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside the target and rename, so that a crash never leaves half a file under the name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+def _publish(draft: Path, folder: Path) -> Path:
+    """Give the draft its name in one step, unless another process was faster with the same."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        return draft.rename(folder)
+    except OSError:
+        if folder.is_dir():
+            return folder
         raise

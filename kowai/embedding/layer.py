@@ -8,6 +8,8 @@ Eight bits per number keep the vectors of long texts within a cosine of 0.999 be
   [CLS] and [SEP]: they stay float32, and in the feed-forward half each token has a scale of its own.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ LOUD_SHARE = 8  # one unit in eight
 DEEPEST_GELU = 0.17  # gelu stays above -0.17, so a row divided by its maximum, or by this, stays within [-1, 1]
 TINY = 1e-9
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 
 
 class Layer:
@@ -86,15 +88,15 @@ class Layer:
     def int8(self, hidden: str, weight: Matrix, bias: Matrix | None = None) -> str:
         """Multiply in eight bits, with one scale for all of `hidden` and one for each row of `weight`."""
         scale = np.maximum(np.abs(weight).max(axis=1), TINY) / 127
-        rounded = np.round(weight / scale[:, None]).astype(np.int8).T
-        constants = [rounded, scale, np.zeros(len(scale), np.int8), *([] if bias is None else [bias])]
+        rounded = np.asarray(np.round(weight / scale[:, None]), np.int8)
+        constants = [rounded.T, scale, np.zeros(len(scale), np.int8), *([] if bias is None else [bias])]
         names = [self.graph.constant(values) for values in constants]
         return self.graph.add("DynamicQuantizeMatMul", hidden, *names, domain=FUSED)
 
     def int8_rows(self, hidden: str, size: str, weight: Matrix, smallest: float) -> str:
         """Multiply in eight bits, with a scale for each token: the maximum of its `size`, or at least `smallest`."""
         largest = self.graph.add("ReduceMax", size, self.graph.constant([2]))
-        scale = self.graph.add("Max", largest, self.graph.constant(np.float32(smallest)))
+        scale = self.graph.add("Max", largest, self.graph.constant(np.array(smallest, np.float32)))
         return self.graph.add("Mul", self.int8(self.graph.add("Div", hidden, scale), weight), scale)
 
     def pair(self, name: str) -> tuple[Matrix, Matrix]:

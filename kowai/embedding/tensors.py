@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ def read_tensors(path: Path, digest: str | None = None) -> Tensors:
 
     Raises Misconfigured when the file is damaged, or not the one with the SHA-256 `digest`.
     """
-    raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
-    if digest and sha256(raw).hexdigest() != digest:
+    if digest and _digest(path) != digest:
         raise Misconfigured(f"{path} is not the file that was published: install its package again.")
     try:
+        raw = np.memmap(path, np.uint8, "r")
         tensors = dict(_tensors(raw))
         prefix = next(name for name in tensors if name.endswith(ANCHOR)).removesuffix(ANCHOR)
     except (ValueError, KeyError, TypeError, StopIteration) as error:
@@ -37,6 +37,11 @@ def read_tensors(path: Path, digest: str | None = None) -> Tensors:
 def within(tensors: Tensors, prefix: str) -> Tensors:
     """Return the tensors whose names begin with `prefix`, by the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _tensors(raw: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.float32]]]:

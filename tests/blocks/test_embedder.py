@@ -2,16 +2,42 @@
 
 import asyncio
 import json
+import pickle
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from prefect.testing.standard_test_suites import BlockStandardTestSuite
 
-from blocks.embedder import Embedder
-from kowai.errors import EmbedderFailed, EmbedderRefused, Misconfigured
+from blocks.embedder import Embedder, local_model
+from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfigured
+from kowai.settings import settings
+from tests.kowai.tiny_bert import WIDTH, random_weights, write_model
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep built graphs out of the working directory."""
+    monkeypatch.setenv("KOWAI_STATE", str(tmp_path / "state"))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+class TestEmbedderBlock(BlockStandardTestSuite):
+    @pytest.fixture
+    def block(self) -> type[Embedder]:
+        return Embedder
+
+    @pytest.mark.skip(reason="the block has no logo: one would have to be fetched from the network")
+    def test_has_a_valid_image(self) -> None: ...
 
 
 class Endpoint(BaseHTTPRequestHandler):
@@ -19,17 +45,23 @@ class Endpoint(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(body)
+        self.server.asked.append(body | {"authorization": self.headers["Authorization"]})
         script = self.server.script
         vectors = [[float(len(text)), 1.0, 0.0] for text in body["input"]]
         if script == "short":
             vectors = vectors[:-1]
         if script == "nan":
             vectors[0][0] = float("nan")
+        if script == "zero":
+            vectors[0] = [0.0, 0.0, 0.0]
+        if script == "slow":
+            time.sleep(0.5)
         data = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
         reply = b"no json" if script == "garbage" else json.dumps({"data": data[::-1]}).encode()
         self.send_response(script if isinstance(script, int) else 200)
         self.send_header("Content-Length", str(len(reply)))
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         self.wfile.write(reply)
 
@@ -40,10 +72,11 @@ class Endpoint(BaseHTTPRequestHandler):
 @pytest.fixture
 def endpoint() -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.script, server.asked = "", []
+    server.script, server.retry_after, server.asked = "", "", []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
+    server.server_close()
 
 
 def remote(server: Any, **fields: Any) -> Embedder:
@@ -53,14 +86,29 @@ def remote(server: Any, **fields: Any) -> Embedder:
 
 async def test_an_endpoints_vectors_are_normalised_and_in_order(endpoint: Any) -> None:
     vectors = await remote(endpoint, query_prefix="query: ").embed(["a", "bb", "ccc"], purpose="query")
+    assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
     assert list(np.argsort(vectors[:, 0])) == [0, 1, 2]
     assert [body["input"] for body in endpoint.asked] == [["query: a", "query: bb"], ["query: ccc"]]
     assert endpoint.asked[0]["dimensions"] == 3
 
 
-@pytest.mark.parametrize("script", [429, 500, 503])
-async def test_what_may_pass_is_worth_retrying(endpoint: Any, script: int) -> None:
+async def test_an_endpoint_is_asked_in_its_own_terms(endpoint: Any) -> None:
+    await remote(endpoint, ask_for_dimensions=False, api_key="secret").embed(["", "a"], purpose="document")
+    (body,) = endpoint.asked
+    assert "dimensions" not in body
+    assert body["authorization"] == "Bearer secret"
+    assert body["input"] == [" ", "a"]
+
+
+async def test_no_text_asks_nobody(endpoint: Any) -> None:
+    assert (await remote(endpoint).embed([], purpose="document")).shape == (0, 3)
+    assert (await Embedder().embed([], purpose="document")).shape == (0, 384)
+    assert endpoint.asked == []
+
+
+@pytest.mark.parametrize("script", [408, 429, 500, 503])
+async def test_what_may_pass_is_worth_retrying_and_tried_once(endpoint: Any, script: int) -> None:
     endpoint.script = script
     with pytest.raises(EmbedderFailed) as caught:
         await remote(endpoint).embed(["a"], purpose="document")
@@ -68,12 +116,32 @@ async def test_what_may_pass_is_worth_retrying(endpoint: Any, script: int) -> No
     assert len(endpoint.asked) == 1
 
 
-@pytest.mark.parametrize("script", [400, 401, "garbage", "short", "nan"])
+@pytest.mark.parametrize("script", [400, 401, "garbage", "short", "nan", "zero"])
 async def test_what_will_stay_wrong_is_refused_at_once(endpoint: Any, script: int | str) -> None:
     endpoint.script = script
     with pytest.raises(EmbedderRefused) as caught:
         await remote(endpoint).embed(["a", "b"], purpose="document")
     assert not caught.value.retryable
+
+
+IN_A_MINUTE = format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
+
+
+@pytest.mark.parametrize(("header", "least", "most"), [("7", 7, 7), (IN_A_MINUTE, 1, 60)])
+async def test_a_busy_endpoint_says_how_long_to_wait(endpoint: Any, header: str, least: float, most: float) -> None:
+    endpoint.script, endpoint.retry_after = 429, header
+    with pytest.raises(EmbedderBusy) as caught:
+        await remote(endpoint).embed(["a"], purpose="document")
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert least <= error.retry_after <= most
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-1"])
+async def test_a_wait_that_cannot_be_read_is_unknown(endpoint: Any, header: str) -> None:
+    endpoint.script, endpoint.retry_after = 503, header
+    with pytest.raises(EmbedderBusy) as caught:
+        await remote(endpoint).embed(["a"], purpose="document")
+    assert caught.value.retry_after is None
 
 
 async def test_an_endpoint_that_is_away_is_worth_retrying(endpoint: Any) -> None:
@@ -84,16 +152,54 @@ async def test_an_endpoint_that_is_away_is_worth_retrying(endpoint: Any) -> None
         await gone.embed(["a"], purpose="document")
 
 
+async def test_an_endpoint_that_is_slow_is_worth_retrying(endpoint: Any) -> None:
+    endpoint.script = "slow"
+    with pytest.raises(EmbedderFailed, match=r"within 0\.1 s"):
+        await remote(endpoint, timeout_seconds=0.1).embed(["a"], purpose="document")
+
+
+async def test_an_endpoint_that_is_no_address_is_not_worth_retrying() -> None:
+    with pytest.raises(Misconfigured, match="no address"):
+        await Embedder(provider="openai", endpoint="there", model="m", dimensions=3).embed(["a"], purpose="query")
+
+
 async def test_a_question_does_not_wait_behind_a_long_ingestion() -> None:
     embedder = Embedder()
     await embedder.embed(["warm"], purpose="query")
-    ingestion = asyncio.create_task(
-        embedder.embed([f"sentence number {n} " * 20 for n in range(300)], purpose="document")
-    )
+    texts = [f"sentence number {n}" for n in range(2000)]
+    ingestion = asyncio.create_task(embedder.embed(texts, purpose="document"))
     await asyncio.sleep(0.05)
-    await embedder.embed(["a question"], purpose="query")
+    for _ in range(5):
+        await embedder.embed(["a question"], purpose="query")
     assert not ingestion.done()
-    assert (await ingestion).shape == (300, 384)
+    ingestion.cancel()
+
+
+async def test_the_loop_goes_on_while_a_local_model_computes() -> None:
+    ingestion = asyncio.create_task(Embedder().embed(["some words " * 50] * 20, purpose="document"))
+    turns = 0
+    while not ingestion.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 20
+    assert (await ingestion).shape == (20, 384)
+
+
+async def test_a_model_in_a_folder_is_loaded_once(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "tiny", random_weights())
+    embedder = Embedder(provider="directory", directory=str(folder))
+    rows = await asyncio.gather(*(embedder.embed(["a"], purpose="query") for _ in range(4)))
+    assert all(np.array_equal(row, rows[0]) for row in rows)
+    assert embedder.space.model.startswith("tiny@")
+    assert embedder.space.dimensions == WIDTH
+    assert local_model(str(folder)) is local_model(str(folder))
+
+
+def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"config\.json and tokenizer\.json"):
+        _ = Embedder(provider="directory", directory=str(tmp_path)).space
+    with pytest.raises(Misconfigured, match="names no directory"):
+        _ = Embedder(provider="directory").space
 
 
 def test_an_endpoint_without_a_dimension_names_no_space() -> None:
@@ -102,4 +208,5 @@ def test_an_endpoint_without_a_dimension_names_no_space() -> None:
 
 
 def test_prefixes_make_another_space() -> None:
+    assert Embedder().space == ("all-MiniLM-L6-v2", 384)
     assert Embedder(query_prefix="q: ").space != Embedder().space

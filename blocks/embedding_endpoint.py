@@ -1,0 +1,104 @@
+"""One call to an OpenAI-compatible embeddings endpoint, and what its reply is worth."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfigured
+
+TRY_LATER = frozenset((408, 409, 425))
+BUSY = frozenset((429, 503))
+SHOWN = 500  # characters of a reply that an operator sees
+
+Vectors = NDArray[np.float32]
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+
+class Endpoint(NamedTuple):
+    """Hold where to ask for vectors of `dimensions` numbers; `ask_for_dimensions` sends their count along."""
+
+    url: str
+    model: str
+    api_key: str
+    dimensions: int
+    ask_for_dimensions: bool
+    timeout_seconds: float
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one L2-normalised row a text, from one attempt.
+
+        Raises EmbedderFailed when trying again may help, EmbedderRefused when not, Misconfigured for no address.
+        """
+        try:
+            response = await _client().post(
+                self.url, json=self._body(texts), headers=self._headers(), timeout=self.timeout_seconds
+            )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Misconfigured(f"The embedder's endpoint is no address: {self.url}.") from error
+        except httpx.TimeoutException as error:
+            raise EmbedderFailed(f"The embedder did not answer within {self.timeout_seconds:g} s.") from error
+        except httpx.HTTPError as error:
+            raise EmbedderFailed("The embedder cannot be reached.", operator=repr(error)) from error
+        if not response.is_success:
+            raise _failure(response)
+        return _checked(_rows(response), (len(texts), self.dimensions))
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
+    def _body(self, texts: Sequence[str]) -> dict[str, Any]:
+        inputs = [text or " " for text in texts]  # endpoints refuse a whole batch for one empty text
+        length = {"dimensions": self.dimensions} if self.ask_for_dimensions else {}
+        return {"model": self.model, "input": inputs, "encoding_format": "float", **length}
+
+
+def _client() -> httpx.AsyncClient:
+    """Return this loop's connections, which every endpoint shares."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = httpx.AsyncClient()
+    return _clients[loop]
+
+
+def _rows(response: httpx.Response) -> Vectors:
+    try:
+        data: list[dict[str, Any]] = sorted(response.json()["data"], key=lambda item: item["index"])
+        return np.array([item["embedding"] for item in data], np.float32)
+    except (ValueError, KeyError, TypeError) as error:
+        raise EmbedderRefused("The embedder's reply cannot be understood.", operator=response.text[:SHOWN]) from error
+
+
+def _checked(rows: Vectors, expected: tuple[int, int]) -> Vectors:
+    if rows.shape != expected:
+        raise EmbedderRefused(f"The embedder sent vectors of shape {rows.shape} instead of {expected}.")
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.isfinite(norms) & (norms > 0)).all():
+        raise EmbedderRefused("The embedder sent vectors that point nowhere: zeros, or not numbers.")
+    return rows / norms
+
+
+def _failure(response: httpx.Response) -> EmbedderFailed:
+    status, text = response.status_code, response.text[:SHOWN]
+    sentence = f"The embedder answered {status}."
+    if status in BUSY:
+        return EmbedderBusy(sentence, operator=text, retry_after=_seconds(response.headers.get("Retry-After", "")))
+    kind = EmbedderFailed if status in TRY_LATER or status >= 500 else EmbedderRefused
+    return kind(sentence, operator=text)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Read a Retry-After header: a number of seconds or a date."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return None
