@@ -9,7 +9,7 @@ from kowai.terms import counted
 from kowai.types import Chunk
 
 # What a chunk's title and headings say is said of the whole chunk, so their words count as if written in it.
-TITLE_WEIGHT = 1
+TITLE_WEIGHT = 2
 HEADING_WEIGHT = 1
 LARGEST = 32_767  # a smallint
 

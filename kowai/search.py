@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kowai.filters import Filters, condition
 from kowai.indexing import stem
 from kowai.ranking import Wanted
@@ -14,8 +17,12 @@ from kowai.terms import counted, plain_words
 K1, B = 1.2, 0.75
 POSTINGS = 20_000  # that one search may read to propose candidates, and that it reads of one term
 FEW = 20_000  # chunks admitted by filters that are compared one by one
+TERMS = 100  # the rarest ones of a question; a pasted page has more
+# How the vector index is scanned until the transaction ends: on past strangers, until there are candidates enough.
+INDEX_SCAN = {"iterative_scan": "relaxed_order", "ef_search": 200, "max_scan_tuples": 50_000, "scan_mem_multiplier": 8}
 
 Statement = tuple[str, dict[str, Any]]
+Vector = Sequence[float] | NDArray[np.float32]
 
 
 class Term(NamedTuple):
@@ -71,7 +78,7 @@ with word as (
 select asked.term, asked.words, asked.asked, coalesce(sum(c.chunks), 0), coalesce(sum(c.occurrences), 0), {scope},
        (select id from embedding_space where model = %(space)s),
        (select reltuples::bigint from pg_class where oid = 'chunk_vector'::regclass),
-       set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '200', true)
+       {", ".join(f"set_config('hnsw.{name}', '{value}', true)" for name, value in INDEX_SCAN.items())}
 from asked left join term_count as c on c.tenant_id = (select current_tenant()) and c.term = asked.term
 group by asked.term, asked.words, asked.asked
 """
@@ -94,7 +101,7 @@ def weigh(question: str, known: Survey) -> Weighted:
     A match is strong when it scores as one term in a single chunk would, times the square root of the terms asked:
     what chance adds to a score grows as that root.
     """
-    rarest = sorted(known.terms, key=lambda term: (term.chunks, term.text))
+    rarest = sorted(known.terms, key=lambda term: (term.chunks, term.text))[:TERMS]
     rarity = [_rarity(term.chunks, known.chunks) for term in rarest]
     read = list(accumulate(term.chunks for term in rarest))
     words_rarity = {word: weight for term, weight in zip(rarest, rarity, strict=True) for word in term.words}
@@ -113,9 +120,7 @@ def _rarity(holding: int, chunks: int) -> float:
 
 
 # Each `offset 0` keeps a look-up a look-up: statistics that lag behind a tenant's growth cannot turn it into a scan.
-def find(
-    vector: Sequence[float], known: Survey, weighted: Weighted, filters: Filters, *, space_id: int, pool: int
-) -> Statement:
+def find(vector: Vector, known: Survey, weighted: Weighted, filters: Filters, *, space_id: int, pool: int) -> Statement:
     """Return the statement that scores, by both halves, every chunk that either half proposes."""
     holds, parameters = condition(filters)
     few = bool(holds) and known.scope <= FEW

@@ -1,26 +1,34 @@
 """Run a hybrid search in the caller's transaction: two statements, whatever the size of the tenant."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kowai.errors import SpaceMismatch
-from kowai.filters import checked_filters
-from kowai.ranking import Candidate, rank
-from kowai.search import Statement, find, survey, surveyed, weigh
+from kowai.filters import Filters, checked_filters
+from kowai.ranking import Candidate, Wanted, rank
+from kowai.search import Statement, Vector, find, survey, surveyed, weigh
 from kowai.types import Passage
 from tasks.indexing_sql import driver
 
 POOL = 100
 
 
+class Found(NamedTuple):
+    """Hold what both halves propose, a row of `vectors` each, and what the question wants of it."""
+
+    candidates: list[Candidate]
+    vectors: NDArray[np.float32]
+    wanted: Wanted
+
+
 async def search(
     connection: AsyncConnection,
     question: str,
-    vector: Sequence[float],
+    vector: Vector,
     *,
     space: str,
     k: int = 10,
@@ -28,17 +36,23 @@ async def search(
 ) -> list[Passage]:
     """Return the tenant's best `k` passages. Raises FilterInvalid, and SpaceMismatch when no vector is comparable."""
     chosen = checked_filters(filters or {})
-    known = surveyed(await _rows(connection, survey(question, chosen, space=space)))
+    found = await propose(connection, question, vector, space=space, filters=chosen, pool=max(POOL, 2 * k))
+    return [Passage(**candidate._asdict(), score=score) for candidate, score in rank(*found, k)] if found else []
+
+
+async def propose(
+    connection: AsyncConnection, question: str, vector: Vector, *, space: str, filters: Filters, pool: int = POOL
+) -> Found | None:
+    """Return up to `pool` candidates of each half, scored by both; None where nothing can be found."""
+    known = surveyed(await _rows(connection, survey(question, filters, space=space)))
     if not known.chunks or not known.scope:
-        return []
+        return None
     if known.space_id is None:
         raise SpaceMismatch(f"No document is indexed for the embedding model '{space}': index them again with it.")
     weighted = weigh(question, known)
-    statement = find(vector, known, weighted, chosen, space_id=known.space_id, pool=max(POOL, 2 * k))
-    rows = await _rows(connection, statement)
-    candidates = [Candidate(*row[:-1]) for row in rows]
-    ranked = rank(candidates, _matrix([row[-1] for row in rows], len(vector)), weighted.wanted, k)
-    return [Passage(**candidate._asdict(), score=score) for candidate, score in ranked]
+    rows = await _rows(connection, find(vector, known, weighted, filters, space_id=known.space_id, pool=pool))
+    vectors = _matrix([row[-1] for row in rows], len(vector))
+    return Found([Candidate(*row[:-1]) for row in rows], vectors, weighted.wanted)
 
 
 async def _rows(connection: AsyncConnection, statement: Statement) -> Sequence[Sequence[Any]]:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from zlib import crc32
 
 import numpy as np
+import psycopg
 import pytest
 from numpy.typing import NDArray
 from sqlalchemy import text
@@ -19,7 +20,7 @@ from blocks.embedder import Space
 from kowai.errors import SpaceMismatch
 from kowai.filters import FilterInvalid
 from kowai.indexing import IndexedDocument
-from kowai.search import B, K1
+from kowai.search import K1, B
 from kowai.types import Chunk, Passage
 from tasks.indexing_sql import driver, write_chunks
 from tasks.search_sql import search
@@ -254,13 +255,24 @@ async def test_a_deleted_document_leaves_no_vector_no_posting_and_no_count(store
     assert await find(store, tenant, "tea") == []
 
 
+async def test_a_deleted_tenant_leaves_nothing_and_touches_nobody_else(
+    store: Database, database_url: str, tenant: UUID, other_tenant: UUID
+) -> None:
+    await add_all(store, tenant)
+    await add_all(store, other_tenant)
+    before = await counts_and_postings(store, other_tenant)
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute("delete from tenant where id = %s", (tenant,))
+    assert await counts_and_postings(store, tenant) == ([], [])
+    assert await counts_and_postings(store, other_tenant) == before
+
+
 async def test_what_is_rolled_back_was_never_there(store: Database, tenant: UUID) -> None:
     await add_all(store, tenant)
     before = await counts_and_postings(store, tenant)
-    with pytest.raises(RuntimeError, match="lost"):
-        async with store.transaction(tenant) as connection:
-            await add(connection, tenant, "lost.md", "black tea that is lost")
-            raise RuntimeError("lost")
+    async with store.transaction(tenant) as connection:
+        await add(connection, tenant, "lost.md", "black tea that is lost")
+        await connection.rollback()
     assert await counts_and_postings(store, tenant) == before
 
 
