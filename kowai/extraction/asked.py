@@ -39,7 +39,8 @@ MEASURES = frozenset(
     ("many much long far old tall large big high deep often fast heavy wide late early soon few").split()
 )
 DATED = re.compile(
-    r"\b(?:when|(?:what|which) (?:year|date|day|month|century|decade|time|era)|since when|until when|how (?:late|early|soon))\b"
+    r"\b(?:when|(?:what|which) (?:year|date|day|month|century|decade|time|era)|(?:since|until) when"
+    r"|how (?:late|early|soon))\b"
 )
 
 

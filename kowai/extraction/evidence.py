@@ -79,7 +79,7 @@ def gather(asked: Asked, passages: Sequence[Passage]) -> list[Evidence]:
 
 
 def quotable_spans(text: str) -> list[Span]:
-    """Return a text's sentences, each heading and each question joined to the sentence after it: neither answers alone."""
+    """Return a text's sentences, each heading and question joined to the one after it: neither answers alone."""
     joined: list[Span] = []
     opening: Span | None = None
     for span in sentence_spans(text[:MOST_CHARACTERS]):

@@ -30,5 +30,5 @@ def closest(asked: Asked, places: Sequence[Place], cosines: Sequence[float]) -> 
 
 def _closeness(asked: Asked, close: Close) -> float:
     matches = close.evidence.matches
-    before = coverage(asked, *matches[max(0, close.index - 1) : close.index + 1])
+    before = coverage(asked, *matches[max(0, close.at - 1) : close.at + 1])
     return 0.5 * coverage(asked, close.matches) + 0.3 * before + close.cosine

@@ -1,6 +1,7 @@
 """How well a sentence supports a question: what it matches, what it lacks, what contradicts."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple, get_args
 
 from kowai.extraction.asked import Asked, Kind
@@ -72,16 +73,16 @@ class Close(NamedTuple):
     """Hold a sentence worth reading: its place in the evidence and its cosine with the question, in [-1, 1]."""
 
     evidence: Evidence
-    index: int
+    at: int
     cosine: float
 
     @property
     def sentence(self) -> Sentence:
-        return self.evidence.sentences[self.index]
+        return self.evidence.sentences[self.at]
 
     @property
     def matches(self) -> Matches:
-        return self.evidence.matches[self.index]
+        return self.evidence.matches[self.at]
 
 
 def sentence_features(asked: Asked, close: Close, field: Sequence[Close]) -> dict[str, float]:
@@ -97,7 +98,7 @@ def sentence_features(asked: Asked, close: Close, field: Sequence[Close]) -> dic
 
 
 def _coverage(asked: Asked, close: Close) -> dict[str, float]:
-    matches, at = close.evidence.matches, close.index
+    matches, at = close.evidence.matches, close.at
     return {
         "coverage": coverage(asked, matches[at]),
         "coverage_before": coverage(asked, *matches[max(0, at - 1) : at + 1]),
@@ -141,10 +142,10 @@ def _order(asked: Asked, close: Close) -> dict[str, float]:
     """Describe whether the terms stand together and in the question's order."""
     here, places, terms = close.matches, close.sentence.places, list(asked.terms)
     at = [places[here[term].stem][0] for term in terms if term in here]
-    pairs = list(zip(terms, terms[1:], strict=False))
+    pairs = list(pairwise(terms))
     return {
         "neighbours": sum(_nearness(close, one, other) for one, other in pairs) / max(1, len(pairs)),
-        "in_order": sum(b > a for a, b in zip(at, at[1:], strict=False)) / max(1, len(at) - 1),
+        "in_order": sum(b > a for a, b in pairwise(at)) / max(1, len(at) - 1),
         "density": len(at) / (max(at) - min(at) + 1) if at else 0.0,
         "focus_here": float(asked.focus in places) if asked.focus else -1.0,
         "first_here": float(terms[0] in here) if terms else -1.0,
@@ -191,7 +192,7 @@ def _standing(asked: Asked, close: Close, field: Sequence[Close]) -> dict[str, f
         "coverage_margin": own - max(others, default=0.0),
         "coverage_best": max([own, *others]),
         "words": len(close.sentence.words),
-        "index": close.index,
+        "index": close.at,
         "sentences": len(close.evidence.sentences),
         "passage_rank": close.evidence.rank,
         "rarity": sum(rarity(root) for root in close.sentence.places) / max(1, len(close.sentence.places)),
