@@ -2,22 +2,32 @@
 
 import asyncio
 
+from prefect.workers.process import ProcessWorker
+
 from deployments.bootstrap import bootstrap
+from deployments.local.layout import Layout
 from deployments.warm.serving import new_worker, stop_requests, until, work
 from kowai.settings import settings
 
+BREATH_SECONDS = 0.05
+
 
 async def serve() -> None:
-    """Register blocks, pool and deployments, say so in the state directory, and work until told to stop."""
+    """Register blocks, pool and deployments, and work until told to stop."""
     stop, hurry = stop_requests()
-    await until(stop, register())
+    await until(stop, bootstrap())
     if not stop.is_set():
-        await work(new_worker(settings().work_pool), stop, hurry)
+        worker = new_worker(settings().work_pool)
+        announcing = asyncio.create_task(announce(worker))
+        await work(worker, stop, hurry)
+        announcing.cancel()
 
 
-async def register() -> None:
-    await bootstrap()
-    marker = settings().state.expanduser().absolute() / "run" / "bootstrapped"
+async def announce(worker: ProcessWorker) -> None:
+    """Say in the state directory that Prefect knows the worker, as soon as it does."""
+    while not worker.is_setup:  # noqa: ASYNC110 -- Prefect offers no event
+        await asyncio.sleep(BREATH_SECONDS)
+    marker = Layout(settings().state.expanduser().absolute()).worker_online
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import PlainSerializer
 
 from kowai.types import Usage
 
 MILLION = Decimal(1_000_000)
 SMALLEST = Decimal("0.000000001")  # what a ledger column can hold
+
+Dollars = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount.normalize():f}", str, when_used="json")]
 
 
 class Price(NamedTuple):

@@ -1,7 +1,6 @@
 """Account for a tenant's day: what its model calls cost, by persona, by model and by flow."""
 
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database, language_model
+from kowai.pricing import Dollars
 from kowai.types import Value
 from tasks.accounts import sweep
 from tasks.step import step
@@ -44,8 +44,8 @@ class Share(Value):
     by: Literal["persona", "model", "flow"]
     name: str
     calls: int
-    cost: Decimal | None
-    charged: Decimal
+    cost: Dollars | None
+    charged: Dollars
     unknown: int
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -55,9 +55,9 @@ class Costs(Value):
     """Hold a UTC day in US dollars: reservations = settlements + releases + calls in flight."""
 
     day: date
-    daily_limit: Decimal
-    reserved: Decimal
-    spent: Decimal
+    daily_limit: Dollars
+    reserved: Dollars
+    spent: Dollars
     reservations: int
     settlements: int
     releases: int

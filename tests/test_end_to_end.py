@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 KOWAI = Path(sys.executable).parent / "kowai"
 PATIENCE = 240.0
+LOCKED = 503
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("end-to-end")]
 
@@ -35,6 +36,19 @@ class Running(NamedTuple):
         return subprocess.run(
             [KOWAI, *arguments], env=self.environment, capture_output=True, text=True, timeout=PATIENCE
         )
+
+
+class Patient(httpx.HTTPTransport):
+    """Ask again, as Prefect's own clients do, when its server answers that its database was locked for a moment."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(20):
+            response = super().handle_request(request)
+            if response.status_code != LOCKED:
+                return response
+            response.close()
+            time.sleep(0.5)
+        return super().handle_request(request)
 
 
 def free_port() -> int:
@@ -72,7 +86,8 @@ def up() -> Iterator[Running]:
         user, _, password = (state / "secrets" / "prefect-auth").read_text().strip().partition(":")
         bearer = {"Authorization": f"Bearer {key}"}
         api = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=bearer, timeout=60.0)
-        prefect = httpx.Client(base_url=f"http://127.0.0.1:{prefect_port}/api", auth=(user, password), timeout=30.0)
+        address = f"http://127.0.0.1:{prefect_port}/api"
+        prefect = httpx.Client(base_url=address, auth=(user, password), timeout=30.0, transport=Patient())
         yield Running(process, environment, api, prefect, printed)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -34,8 +34,8 @@ class Layout(NamedTuple):
         return self.root / "run" / "state.json"
 
     @property
-    def bootstrapped(self) -> Path:
-        return self.root / "run" / "bootstrapped"
+    def worker_online(self) -> Path:
+        return self.root / "run" / "worker-online"
 
     @property
     def demonstrated(self) -> Path:

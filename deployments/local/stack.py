@@ -68,9 +68,9 @@ def worker(place: Layout, settings: Settings) -> Child:
         "worker",
         python("deployments.worker"),
         partial(environment.application, place, settings),
-        is_ready=whoever(place.bootstrapped.exists),
+        is_ready=whoever(place.worker_online.exists),
         after=("schema", "prefect"),
-        prepare=partial(place.bootstrapped.unlink, missing_ok=True),
+        prepare=partial(place.worker_online.unlink, missing_ok=True),
     )
 
 

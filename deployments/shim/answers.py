@@ -1,6 +1,5 @@
 """What an answer looks like to whoever asked."""
 
-from decimal import Decimal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,6 +8,7 @@ from sqlmodel import col
 
 from blocks.connections import database
 from kowai.errors import NotFound
+from kowai.pricing import Dollars
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Citation, QueryStatus, Usage
 
@@ -33,7 +33,7 @@ class Answer(BaseModel):
     model: str | None
     fallback: bool | None
     usage: Usage
-    cost: Decimal | None
+    cost: Dollars | None
     flow_run_id: UUID | None
     error: Fault | None = None
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import anyio
 import anyio.abc
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunResponse
+from prefect.exceptions import PrefectException
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from pydantic import PrivateAttr
 
@@ -153,13 +156,20 @@ class WarmWorker(ProcessWorker):
         return ProcessWorkerResult(status_code=execution.status_code, identifier=str(execution.handle.pid))
 
     async def drain(self, hurry: asyncio.Event) -> None:
-        """Take nothing more, wait a little for what runs, then hand back or end what is left."""
+        """Take nothing more, wait a little for what runs, then hand back or end what is left, and sign off."""
         self.draining = True
         with anyio.move_on_after(FINISH_SECONDS):
             while (self.running or internals.submitting(self)) and not hurry.is_set():  # noqa: ASYNC110
                 await anyio.sleep(0.1)  # Prefect says nothing when the last submission is through
         left = {run_id: starter for run_id, starter in self.running.items() if starter is not None}
         await asyncio.gather(*(self._give_up(run_id, starter) for run_id, starter in left.items()))
+        await self._sign_off()
+
+    async def _sign_off(self) -> None:
+        """Remove the worker's record, which would count as online until its heartbeats are missed."""
+        mine = {"work_pool_name": self._work_pool_name, "name": self.name}
+        with contextlib.suppress(httpx.HTTPError, PrefectException):
+            await self.client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=mine)
 
     async def _give_up(self, run_id: UUID, starter: ForkStarter) -> None:
         run = await self.client.read_flow_run(run_id)

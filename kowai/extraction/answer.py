@@ -1,6 +1,7 @@
 """The extractive answer: quote and cite the sentence that holds it, or say that nothing does."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from kowai.types import Draft, Passage
 Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 
 MODEL = "extractive"
+FREE = Decimal(0)
 NOT_FOUND = "This is not in your documents."
 LEAST_CONFIDENCE = 0.3
 
@@ -40,10 +42,10 @@ async def extract(
 
 
 def _abstention(confidence: float) -> Draft:
-    return Draft(text=NOT_FOUND, confidence=confidence, abstained=True, model=MODEL)
+    return Draft(text=NOT_FOUND, confidence=confidence, abstained=True, model=MODEL, cost=FREE)
 
 
 def _quoted(close: Close, confidence: float) -> Draft:
-    citation = citation_of(close.evidence.passage, close.sentence.span, confidence)
+    citation = citation_of(close.evidence.passage, close.sentence.quote, confidence)
     text = f"{' '.join(citation.quote.split())} [1]"
-    return Draft(text=text, citations=(citation,), confidence=confidence, abstained=False, model=MODEL)
+    return Draft(text=text, citations=(citation,), confidence=confidence, abstained=False, model=MODEL, cost=FREE)

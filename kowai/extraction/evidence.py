@@ -15,12 +15,19 @@ PREFIX = 4
 ALIKE = 0.6
 
 
+class Quotable(NamedTuple):
+    """Hold a sentence's place with the headings that give it meaning, and the part of it to quote."""
+
+    span: Span
+    quote: Span
+
+
 class Sentence:
     """Hold a sentence; its words and their places are found when they are asked for."""
 
-    def __init__(self, text: str, span: Span) -> None:
-        self.text = text[span.start : span.end]
-        self.span = span
+    def __init__(self, text: str, quotable: Quotable) -> None:
+        self.text = text[quotable.span.start : quotable.span.end]
+        self.quote = quotable.quote
         self.stems = stems_of(self.text)
 
     @cached_property
@@ -66,34 +73,39 @@ def gather(asked: Asked, passages: Sequence[Passage]) -> list[Evidence]:
     found: list[Evidence] = []
     room = MOST_SENTENCES
     for rank, passage in enumerate(passages):
-        spans: list[Span] = []
-        for span in quotable_spans(passage.text)[:room]:
-            key = (passage.document_id, passage.start + span.start, passage.start + span.end)
+        fresh: list[Quotable] = []
+        for each in quotables(passage.text)[:room]:
+            key = (passage.document_id, passage.start + each.span.start, passage.start + each.span.end)
             if key not in seen:
-                spans.append(span)
+                fresh.append(each)
                 seen.add(key)
-        room -= len(spans)
-        sentences = tuple(Sentence(passage.text, span) for span in spans)
+        room -= len(fresh)
+        sentences = tuple(Sentence(passage.text, each) for each in fresh)
         found.append(Evidence(passage, rank, sentences, tuple(match(asked, sentence) for sentence in sentences)))
     return found
 
 
-def quotable_spans(text: str) -> list[Span]:
+def quotables(text: str) -> list[Quotable]:
     """Return a text's sentences, each heading and question joined to the one after it: neither answers alone."""
-    joined: list[Span] = []
-    opening: Span | None = None
+    joined: list[Quotable] = []
+    opening: Quotable | None = None
     for span in sentence_spans(text[:MOST_CHARACTERS]):
-        start = opening.start if opening else span.start
-        opening = Span(start, span.end) if _leads(text[span.start : span.end]) and span.end - start < 200 else None
+        said = text[span.start : span.end]
+        start, quoted = (opening.span.start, opening.quote) if opening else (span.start, span)
+        bare = opening is not None and _is_heading(text[quoted.start : quoted.end])
+        found = Quotable(Span(start, span.end), span if bare else Span(quoted.start, span.end))
+        opening = found if _leads(said) and span.end - start < 200 else None
         if opening is None:
-            joined.append(Span(start, span.end))
+            joined.append(found)
     return [*joined, opening] if opening else joined
 
 
 def _leads(sentence: str) -> bool:
     """Say whether a sentence only announces the next: a heading, a question, or words before a colon."""
-    if sentence.endswith(("?", "？", ":", "：")):
-        return True
+    return sentence.endswith(("?", "？", ":", "：")) or _is_heading(sentence)
+
+
+def _is_heading(sentence: str) -> bool:
     plain = sentence[0].isalnum() and sentence[-1].isalnum() and not any(character.isdigit() for character in sentence)
     return sentence.startswith("#") or (plain and len(sentence) < 60 and sentence.count(" ") < 6)
 

@@ -70,7 +70,7 @@ def test_everything_runs_and_the_doctor_finds_nothing_wrong(kowai: Installation)
     assert [process.name for process in kowai.record().processes] == NAMES
     doctor = kowai.run("doctor")
     assert doctor.returncode == 0, doctor.stdout
-    assert all(word in doctor.stdout for word in ("pgvector", "is the newest", "are registered", "online"))
+    assert all(word in doctor.stdout for word in ("pgvector", "is the newest", "are registered", "1 online"))
 
 
 def test_the_first_key_opens_the_api_and_another_does_not(kowai: Installation) -> None:

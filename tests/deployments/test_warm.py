@@ -163,6 +163,7 @@ async def test_a_stopped_worker_finishes_what_ends_soon_hands_back_the_repeatabl
     assert await asyncio.to_thread(worker.wait, LIMIT) == 0
     ends = [state(await pool.client.read_flow_run(run.id)) for run in (short, safe, unsafe)]
     assert ends == ["Completed", "AwaitingRetry", "Crashed"]
+    assert await pool.client.read_workers_for_work_pool(pool.name) == []
 
 
 async def test_the_runs_of_a_killed_worker_end_with_it_and_are_repeated_or_crashed(pool: Pool, flows: Any) -> None:

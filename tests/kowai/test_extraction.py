@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kowai.extraction import NOT_FOUND, extract
 from kowai.extraction.asked import read_question
-from kowai.extraction.evidence import quotable_spans
+from kowai.extraction.evidence import quotables
 from kowai.extraction.opposites import opposed
 from kowai.extraction.words import stem, stems_of
 from kowai.types import Passage
@@ -128,10 +128,13 @@ def test_names_numbers_and_negation_of_a_question_are_read() -> None:
     assert asked.negated
 
 
-def test_a_heading_or_a_question_is_quoted_with_the_sentence_after_it() -> None:
-    text = "# Leave\nYou get 25 days. More text.\n\nHow do I apply? Ask your manager."
-    quotes = [text[span.start : span.end] for span in quotable_spans(text)]
-    assert quotes == ["# Leave\nYou get 25 days.", "More text.", "How do I apply? Ask your manager."]
+def test_a_heading_is_read_with_the_sentence_after_it_and_a_question_is_quoted_with_it_too() -> None:
+    text = "# Leave\n\nDays off\n\nYou get 25 days. More text.\n\nHow do I apply? Ask your manager."
+    found = quotables(text)
+    read = [text[each.span.start : each.span.end] for each in found]
+    quoted = [text[each.quote.start : each.quote.end] for each in found]
+    assert read == ["# Leave\n\nDays off\n\nYou get 25 days.", "More text.", "How do I apply? Ask your manager."]
+    assert quoted == ["You get 25 days.", "More text.", "How do I apply? Ask your manager."]
 
 
 def test_inflected_and_irregular_words_share_a_stem() -> None:
