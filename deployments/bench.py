@@ -28,6 +28,7 @@ DOCUMENTS = 10_000
 BATCH = 500
 QUESTIONS = 100
 AT_ONCE = 10
+SENTENCES = 12  # some 950 characters, just below a chunk's thousand
 
 
 class Figure(NamedTuple):
@@ -148,11 +149,11 @@ def _resident_bytes(running: Running) -> int:
 
 
 def generated_texts(count: int) -> Iterator[str]:
-    """Yield paragraphs of about 300 characters made of the samples' words; the same ones every time."""
+    """Yield texts that fill one chunk, made of the samples' words; the same ones every time."""
     chooser = random.Random(SEED)  # noqa: S311 -- reproducible, not secret
     words = sorted({word for path in WORDS.rglob("*.md") for word in re.findall(r"[A-Za-z]{3,}", path.read_text())})
     for number in range(count):
-        sentences = [" ".join(chooser.choices(words, k=10)).capitalize() for _ in range(4)]
+        sentences = [" ".join(chooser.choices(words, k=10)).capitalize() for _ in range(SENTENCES)]
         yield f"Subject {number} {'. '.join(sentences)}."
 
 

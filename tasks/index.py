@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-import sqlalchemy
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, func, insert, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -46,11 +45,10 @@ async def _index_alone(reading: Reading, embedded: Embedded, tenant_id: UUID) ->
 
 async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> None:
     async with (await database()).transaction(tenant_id) as connection:
-        documents = [_Stored(reading, *await _lock(connection, reading, tenant_id)) for reading in _readable(readings)]
+        documents = await _lock(connection, _readable(readings), tenant_id)
         changed = [stored for stored in documents if stored.known_hash != stored.reading.content_hash]
-        for stored in changed:
-            await _replace(connection, stored, tenant_id)
         if changed:
+            await _replace(connection, changed, tenant_id)
             space = await open_space(connection, embedded.space)
             await write_chunks(connection, [stored.indexed(embedded) for stored in changed], space_id=space)
         await _end_items(connection, readings, {stored.reading.item_id: stored for stored in documents})
@@ -69,6 +67,22 @@ class _Stored(NamedTuple):
         version = self.known_version + 1
         return IndexedDocument(self.document_id, version, self.reading.title, self.reading.chunks, vectors)
 
+    def told(self) -> dict[str, Any]:
+        reading = self.reading
+        return {"title": reading.title, "content_hash": reading.content_hash, "version": self.known_version + 1}
+
+    def described(self) -> dict[str, Any]:
+        """Return the columns of the document's row."""
+        assert self.reading.document is not None
+        read = {"media_type": self.reading.document.media_type, "details": self.reading.document.metadata}
+        return {"document": self.document_id, "origin": self.reading.origin} | read | self.told()
+
+    def written(self, tenant_id: UUID) -> dict[str, Any]:
+        """Return the row of the document's new version."""
+        assert self.reading.document is not None
+        text = {"text": self.reading.document.text, "pages": [list(page) for page in self.reading.document.pages]}
+        return {"tenant_id": tenant_id, "document_id": self.document_id} | text | self.told()
+
 
 def _readable(readings: Sequence[Reading]) -> list[Reading]:
     """Return one reading a document, in the order in which every transaction locks them."""
@@ -85,34 +99,30 @@ async def _end_items(connection: AsyncConnection, readings: Sequence[Reading], s
         document_id = document.document_id if document else None
         end = {"state": state, "cause": reading.cause, "sentence": reading.sentence, "document_id": document_id}
         ends.append({"item": reading.item_id, **end})
-    ended = sqlalchemy.update(Row).where(col(Row.id) == sqlalchemy.bindparam("item"))
+    ended = update(Row).where(col(Row.id) == bindparam("item"))
     await connection.execute(ended, ends)
 
 
-async def _lock(connection: AsyncConnection, reading: Reading, tenant_id: UUID) -> tuple[UUID, int, str]:
-    """Return the document's id, version and content hash, its row locked; a new one has version 0 and no hash."""
-    new = {"id": uuid4(), "tenant_id": tenant_id, "external_id": reading.external_id, "origin": reading.origin}
-    blank = {"media_type": "", "version": 0, "content_hash": ""}
-    await connection.execute(postgresql.insert(Document).values(**new, **blank).on_conflict_do_nothing())
-    known = select(col(Document.id), col(Document.version), col(Document.content_hash))
-    row = await connection.execute(known.where(col(Document.external_id) == reading.external_id).with_for_update())
-    document_id, version, content_hash = row.one()
-    return document_id, version, content_hash
+async def _lock(connection: AsyncConnection, readings: Sequence[Reading], tenant_id: UUID) -> list[_Stored]:
+    """Lock the documents' rows, in the order given, and say what each held; a new one has version 0 and no hash."""
+    if not readings:
+        return []
+    blank = {"tenant_id": tenant_id, "media_type": "", "version": 0, "content_hash": ""}
+    new = [{"id": uuid4(), "external_id": one.external_id, "origin": one.origin} | blank for one in readings]
+    await connection.execute(postgresql.insert(Document).values(new).on_conflict_do_nothing())
+    held = select(col(Document.external_id), col(Document.id), col(Document.version), col(Document.content_hash))
+    named = col(Document.external_id).in_([reading.external_id for reading in readings])
+    byte_order = col(Document.external_id).collate("C")  # that of Python's sorted()
+    rows = await connection.execute(held.where(named).order_by(byte_order).with_for_update())
+    known = {row[0]: row for row in rows.tuples()}
+    return [_Stored(reading, *known[reading.external_id][1:]) for reading in readings]
 
 
-async def _replace(connection: AsyncConnection, stored: _Stored, tenant_id: UUID) -> None:
-    """Write the new version's text and take the old one's chunks away."""
-    reading, document_id = stored.reading, stored.document_id
-    assert reading.document is not None
-    told = {"title": reading.title, "content_hash": reading.content_hash, "version": stored.known_version + 1}
-    described = {"media_type": reading.document.media_type, "details": reading.document.metadata}
-    content = {"text": reading.document.text, "pages": [list(page) for page in reading.document.pages]}
-    changed = update(Document).where(col(Document.id) == document_id)
-    if stored.known_version:
-        await connection.execute(delete(ChunkRow).where(col(ChunkRow.document_id) == document_id))
-    await connection.execute(
-        changed.values(**told, **described, origin=reading.origin, updated_at=sqlalchemy.func.now())
-    )
-    await connection.execute(
-        insert(DocumentVersion).values(**told, **content, tenant_id=tenant_id, document_id=document_id)
-    )
+async def _replace(connection: AsyncConnection, changed: Sequence[_Stored], tenant_id: UUID) -> None:
+    """Write the new versions' texts and take the old ones' chunks away."""
+    replaced = [stored.document_id for stored in changed if stored.known_version]
+    if replaced:
+        await connection.execute(delete(ChunkRow).where(col(ChunkRow.document_id).in_(replaced)))
+    renewed = update(Document).where(col(Document.id) == bindparam("document")).values(updated_at=func.now())
+    await connection.execute(renewed, [stored.described() for stored in changed])
+    await connection.execute(insert(DocumentVersion), [stored.written(tenant_id) for stored in changed])
