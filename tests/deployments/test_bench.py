@@ -1,0 +1,51 @@
+"""The benchmark takes the sections it is asked for, and says what it could not measure."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from deployments.bench.figures import Figure, as_json, median
+from deployments.bench.ground import generated_texts
+from deployments.bench.run import chosen
+from deployments.bench.sections import sections
+from kowai.chunking import chunk
+from kowai.errors import InvalidInput
+from kowai.types import LoadedDocument
+
+
+def test_sections_run_in_their_order_and_only_those_that_are_named() -> None:
+    known = sections()
+    assert chosen("memory, start") == [known["start"], known["memory"]]
+
+
+def test_what_needs_the_network_is_left_out_unless_it_is_named() -> None:
+    known = sections()
+    assert known["install"] not in chosen("")
+    assert chosen("install") == [known["install"]]
+
+
+def test_an_unknown_section_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InvalidInput, match=r"'speed'.*chat"):
+        chosen("chat,speed")
+
+
+def test_the_command_says_so_without_starting_anything() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "deployments.cli", "bench", "--only", "speed"], capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("kowai: There is no section 'speed'")
+
+
+def test_a_measurement_that_failed_is_unknown_and_not_nothing() -> None:
+    assert median("x", [None, 3.0, 1.0, 2.0], "s") == Figure("x", 2.0, "s", "", 3, 1.0, 3.0)
+    assert "unknown" in str(median("x", [None], "s"))
+    assert json.loads(as_json([median("x", [None], "s")]))[0]["value"] is None
+
+
+def test_the_generated_documents_are_the_same_every_time_and_fill_one_chunk_each() -> None:
+    texts = list(generated_texts(30))
+    assert texts == list(generated_texts(30))
+    assert [len(chunk(LoadedDocument(text=text, media_type="text/plain"))) for text in texts] == [1] * 30
