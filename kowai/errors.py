@@ -135,7 +135,7 @@ class EmptyDocument(DocumentError):
 
 
 class NoText(DocumentError):
-    code = "no_text"
+    code = "needs_ocr"
 
 
 class NotText(DocumentError):

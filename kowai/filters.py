@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator
 
 from kowai.errors import InvalidInput
-from kowai.types import Value
+from kowai.types import ContentType, Value
 
 
 class FilterInvalid(InvalidInput):
@@ -34,6 +34,8 @@ class Filters(Value):
     document_ids: Uuids = _either("document_id")
     external_ids: Texts = _either("external_id")
     media_types: Texts = _either("media_type")
+    content_types: Annotated[tuple[ContentType, ...], BeforeValidator(_several)] = _either("content_type")
+    languages: Texts = _either("language")
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
     created_since: datetime | None = None
     created_until: datetime | None = None
@@ -59,11 +61,13 @@ def checked_filters(given: Mapping[str, Any]) -> Filters:
         ) from error
 
 
-LISTS = ("document_ids", "external_ids", "media_types")
+LISTS = ("document_ids", "external_ids", "media_types", "content_types", "languages")
 CONDITIONS = {
     "document_ids": "d.id = any(%(document_ids)s::uuid[])",
     "external_ids": "d.external_id = any(%(external_ids)s::text[])",
     "media_types": "d.media_type = any(%(media_types)s::text[])",
+    "content_types": "d.content_type = any(%(content_types)s::text[])",
+    "languages": "d.language = any(%(languages)s::text[])",
     "metadata": "d.details @> %(metadata)s::jsonb",
     "created_since": "d.created_at >= %(created_since)s",
     "created_until": "d.created_at < %(created_until)s",

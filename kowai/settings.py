@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     app_database_url: SecretStr | None = Field(None, description="The same database as a role that obeys policies.")
     work_pool: str = Field("laptop", description="The work pool that runs deployments.")
     max_document_bytes: int = Field(100_000_000, gt=0, description="The largest document that is read, in bytes.")
+    chunk_size: int = Field(1000, ge=100, le=20_000, description="Characters a chunk has at most.")
+    chunk_overlap: int = Field(200, ge=0, le=5_000, description="Characters neighbouring chunks share at most.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
 
     @property

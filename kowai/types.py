@@ -29,11 +29,19 @@ class Heading(NamedTuple):
     start: int
 
 
+ContentType = Literal["code", "documentation", "business", "conversation", "data", "general"]
+
+
 class LoadedDocument(Value):
-    """Hold what a loader read: one text that every later offset counts characters of."""
+    """Hold what a loader read: one text that every later offset counts characters of.
+
+    `content_type` and `language` (ISO 639) are None as long as nothing has told them.
+    """
 
     text: str
     media_type: str
+    content_type: ContentType | None = None
+    language: str | None = None
     title: str | None = None
     pages: tuple[PageSpan, ...] = ()
     headings: tuple[Heading, ...] = ()

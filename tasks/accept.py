@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from blocks.connections import database
 from kowai import jsonl
 from kowai.errors import DocumentError, KowaiError, SourceForbidden
+from kowai.labels import handling_of
 from kowai.loaders import suffixes
 from kowai.settings import settings
 from kowai.sources import Walk
@@ -52,13 +53,18 @@ async def remembered_sources(tenant_id: UUID) -> list[str]:
 
 def _items(sources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for source in sources:
-        uri = str(source["uri"])
-        if "original" in source:
-            yield _item(uri, details=source)
-        elif uri.startswith(("http://", "https://")):
-            yield _item(uri, details={"url": uri})
-        else:
-            yield from _files(uri)
+        for item in _found(source):
+            yield item | {"details": handling_of(source).told() | item["details"]}
+
+
+def _found(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    uri = str(source["uri"])
+    if "original" in source:
+        yield _item(uri, details=source)
+    elif uri.startswith(("http://", "https://")):
+        yield _item(uri, details={"url": uri})
+    else:
+        yield from _files(uri)
 
 
 def _files(source: str) -> Iterator[dict[str, Any]]:

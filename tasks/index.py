@@ -73,9 +73,11 @@ class _Stored(NamedTuple):
 
     def described(self) -> dict[str, Any]:
         """Return the columns of the document's row."""
-        assert self.reading.document is not None
-        read = {"media_type": self.reading.document.media_type, "details": self.reading.document.metadata}
-        return {"document": self.document_id, "origin": self.reading.origin} | read | self.told()
+        document = self.reading.document
+        assert document is not None
+        read = {"media_type": document.media_type, "details": document.metadata, "origin": self.reading.origin}
+        read |= {"content_type": document.content_type or "general", "language": document.language}
+        return {"document": self.document_id} | read | self.told()
 
     def written(self, tenant_id: UUID) -> dict[str, Any]:
         """Return the row of the document's new version."""

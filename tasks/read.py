@@ -15,6 +15,7 @@ from blocks.web import Fetched, FetchLimits, fetch
 from kowai import jsonl
 from kowai.chunking import chunk
 from kowai.errors import EmptyDocument, KowaiError
+from kowai.labels import Handling, handling_of, labelled
 from kowai.settings import settings
 from kowai.sources import name_of, read_bytes
 from kowai.tables.knowledge import Document
@@ -54,8 +55,8 @@ async def _read_one(item: Item, known: dict[str, str]) -> Reading:
         digest = _hash(content.data, item.details)
         if known.get(external_id) == digest:
             return reading.model_copy(update={"content_hash": digest})
-        document = _described(await _parsed(content), item.details)
-        chunks = await asyncio.to_thread(chunk, document)
+        parsed = _described(await _parsed(content), item.details)
+        document, chunks = await asyncio.to_thread(_chunked, parsed, handling_of(item.details))
     except KowaiError as error:
         return reading.model_copy(update={"cause": error.code, "sentence": error.sentence})
     except Exception as error:
@@ -112,7 +113,7 @@ def _origin(item: Item) -> str:
 
 
 def _hash(content: bytes, details: dict[str, Any]) -> str:
-    told = json.dumps([details.get("title"), details.get("metadata")], sort_keys=True)
+    told = json.dumps([details.get("title"), details.get("metadata"), handling_of(details).told()], sort_keys=True)
     return sha256(told.encode() + b"\0" + content).hexdigest()
 
 
@@ -120,6 +121,13 @@ def _described(document: LoadedDocument, details: dict[str, Any]) -> LoadedDocum
     """Let what the sender said about a document win over what its bytes say."""
     title = details.get("title") or document.title
     return document.model_copy(update={"title": title, "metadata": document.metadata | details.get("metadata", {})})
+
+
+def _chunked(document: LoadedDocument, handling: Handling) -> tuple[LoadedDocument, list[Chunk]]:
+    size = handling.chunk_size or settings().chunk_size
+    overlap = settings().chunk_overlap if handling.chunk_overlap is None else handling.chunk_overlap
+    document = labelled(document, handling)
+    return document, chunk(document, size, min(overlap, size // 2))
 
 
 async def _known_hashes(external_ids: Sequence[str], tenant_id: UUID) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, File, Request, Response, UploadFile
+from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from blocks.connections import bucket
@@ -14,6 +14,7 @@ from deployments.shim.ledgers import Ledger, read_ledger
 from deployments.shim.runs import Runs
 from flows.ingest import ingest_stored
 from kowai.errors import DocumentTooLarge, Forbidden, InvalidInput
+from kowai.labels import Handling
 from kowai.settings import settings
 from tasks.accept import remember
 from tasks.receive import receive_ingestion
@@ -33,7 +34,10 @@ class Record(BaseModel):
     id: str = Field(alias="_id", min_length=1, max_length=1000)
     title: str | None = Field(None, max_length=2000)
     text: str
-    metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
+    metadata: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="Anything filters may ask for; content_type and language here override what is detected.",
+    )
 
 
 class Records(BaseModel):
@@ -41,11 +45,14 @@ class Records(BaseModel):
     mode: Mode = "sync"
 
 
-class Sources(BaseModel):
+class Sources(Handling):
     """Name folders, globs, files or URLs as the worker sees them."""
 
     sources: list[str] = Field(min_length=1, max_length=1000)
     mode: Mode = "background"
+
+    def handling(self) -> dict[str, Any]:
+        return self.model_dump(include=set(Handling.model_fields), exclude_none=True)
 
 
 @router.post("/documents")
@@ -54,10 +61,11 @@ async def upload(
     caller: Caller,
     request: Request,
     response: Response,
+    handling: Annotated[Handling, Query()],
     mode: Mode = "sync",
 ) -> Ledger:
     """Store the files and index them; each is known by its file name."""
-    sources = [await _stored(file, caller.tenant_id) for file in files]
+    sources = [await _stored(file, caller.tenant_id) | handling.told() for file in files]
     return await _ingest(sources, caller, mode, request=request, response=response)
 
 
@@ -77,7 +85,7 @@ async def ingest(wanted: Sources, caller: Caller, request: Request, response: Re
     if caller.role != "admin":
         raise Forbidden("Only an admin's key may read files and URLs from the worker's machine.")
     await remember(wanted.sources, caller.tenant_id)
-    sources = [{"uri": uri} for uri in wanted.sources]
+    sources = [{"uri": uri} | wanted.handling() for uri in wanted.sources]
     return await _ingest(sources, caller, wanted.mode, request=request, response=response)
 
 

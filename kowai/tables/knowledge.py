@@ -38,6 +38,8 @@ class Document(TenantRow, table=True):
     origin: str = Field(description="Where it came from: a path, a URL, or 'upload'.")
     title: str | None = None
     media_type: str = Field(max_length=100)
+    content_type: str = Field(default="general", max_length=20, sa_column_kwargs={"server_default": "general"})
+    language: str | None = Field(default=None, max_length=3, description="ISO 639 code; null is unknown.")
     details: dict[str, Any] = document_of("{}")
     version: int = 1
     content_hash: str = Field(max_length=64)

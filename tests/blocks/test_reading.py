@@ -162,5 +162,5 @@ async def test_every_shared_document_is_read_or_refused_for_a_reason() -> None:
     outcomes = await asyncio.gather(*(outcome(reader, path) for path in paths))
     reader.close()
     readable = {"application/pdf", "text/html", "text/markdown", "text/plain"}
-    assert set(outcomes) <= readable | {"encrypted", "no_text", "corrupt"}
+    assert set(outcomes) <= readable | {"encrypted", "needs_ocr", "corrupt"}
     assert sum(result in readable for result in outcomes) >= 0.95 * len(outcomes)

@@ -1,0 +1,58 @@
+"""What a document is, is known when it is searched: its kind, its language and where it lay."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from blocks.database import Database
+from deployments.shim.ledgers import Ledger, read_ledger
+from flows.ingest import ingest_stored
+from tasks.receive import receive_ingestion
+from tasks.retrieve import find_passages
+from tasks.step import traced
+
+
+async def ingested(tenant: UUID, uri: str | Path, **handling: Any) -> Ledger:
+    ingestion_id = await receive_ingestion([{"uri": str(uri)} | handling], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    return await read_ledger(ingestion_id, tenant)
+
+
+async def found(text: str, tenant: UUID, **filters: Any) -> set[str]:
+    passages = await find_passages(text, tenant, k=20, filters=filters)
+    return {Path(passage.external_id).name for passage in passages}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "documents"
+    place.mkdir()
+    return place
+
+
+async def test_content_type_and_language_are_detected_and_filterable(
+    store: Database, tenant: UUID, folder: Path
+) -> None:
+    (folder / "chat.txt").write_text("Ann: Where is my parcel?\nBob: On its way.\nAnn: Since when?\nBob: Monday.")
+    (folder / "de.txt").write_text("Das Paket ist seit Montag unterwegs und kommt morgen an.")
+    await ingested(tenant, folder)
+    assert await found("parcel", tenant) == {"chat.txt", "de.txt"}
+    assert await found("parcel", tenant, content_type="conversation") == {"chat.txt"}
+    assert await found("parcel", tenant, languages=["de", "fr"]) == {"de.txt"}
+
+
+async def test_a_source_may_say_how_its_documents_are_handled(store: Database, tenant: UUID, folder: Path) -> None:
+    (folder / "long.txt").write_text("The parcel is on its way. " * 40)
+    await ingested(tenant, folder, content_type="business", language="fr", chunk_size=200, chunk_overlap=0)
+    passages = await find_passages("parcel", tenant, k=20, filters={"content_type": "business", "language": "fr"})
+    assert len(passages) > 4
+    assert max(len(passage.text) for passage in passages) <= 200
+
+
+async def test_a_record_may_say_what_it_is(store: Database, tenant: UUID, folder: Path) -> None:
+    (folder / "a.jsonl").write_text('{"_id": "a", "text": "A parcel.", "metadata": {"content_type": "data"}}')
+    await ingested(tenant, folder, content_type="business")
+    assert await found("parcel", tenant, content_type="data") == {"a"}
