@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import psycopg
 from prefect.blocks.core import Block
+from psycopg.sql import SQL, Identifier
 from pydantic import Field, HttpUrl, SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -61,6 +63,17 @@ class Database(Block):
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise Unavailable("The database cannot be reached; try again shortly.", operator=str(error)) from error
             raise
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncGenerator[AsyncGenerator[str]]:
+        """Give out the payloads notified on `channel`, on a connection of its own. Raises Unavailable."""
+        url = make_url(self.url.get_secret_value()).set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as connection:
+                await connection.execute(SQL("listen {}").format(Identifier(channel)))
+                yield (notice.payload async for notice in connection.notifies())
+        except psycopg.OperationalError as error:
+            raise Unavailable("The database cannot be reached; try again shortly.", operator=str(error)) from error
 
     async def close(self) -> None:
         for engine in _engines.pop(asyncio.get_running_loop(), {}).values():

@@ -131,6 +131,7 @@ class Question(Value):
     standalone: str
     persona: str
     filters: dict[str, Any]
+    streamed: bool = False
 
 
 class Verdict(Value):
@@ -141,5 +142,5 @@ class Verdict(Value):
     sentence: str = ""
 
 
-QueryStatus = Literal["queued", "running", "done", "refused", "failed"]
+QueryStatus = Literal["queued", "running", "done", "refused", "failed", "stopped"]
 ItemState = Literal["queued", "running", "indexed", "unchanged", "dead"]

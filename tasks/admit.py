@@ -19,7 +19,7 @@ ADMITTED = Verdict(allowed=True)
 ANSWERED = Verdict(allowed=False, code="already_answered", sentence="This question has been answered already.")
 SUSPENDED = Verdict(allowed=False, code="tenant_suspended", sentence="This tenant is suspended.")
 
-UNDERSTOOD = (col(Query.text), col(Query.standalone), col(Query.persona), col(Query.filters))
+UNDERSTOOD = (col(Query.text), col(Query.standalone), col(Query.persona), col(Query.filters), col(Query.streamed))
 
 
 class Admission(NamedTuple):
@@ -39,8 +39,8 @@ async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
         row = (await connection.execute(found)).one_or_none()
         if row is None:
             raise NotFound(f"There is no question {query_id} in this tenant.")
-        text, standalone, persona, filters, status, is_suspended = row
-        about = {"text": text, "standalone": standalone, "persona": persona, "filters": filters}
+        text, standalone, persona, filters, streamed, status, is_suspended = row
+        about = {"text": text, "standalone": standalone, "persona": persona, "filters": filters, "streamed": streamed}
         question = Question.model_validate(about | {"id": query_id, "tenant_id": tenant_id})
         if status == "done":
             return Admission(ANSWERED, question)

@@ -11,19 +11,23 @@ from kowai.signatures import AnswerFromPassages
 from kowai.types import Draft, Passage, Question, Reply, Verdict
 from tasks import metered
 from tasks.step import step
+from tasks.tell import tell_written, telling
 
 
 @step
 async def generate(question: Question, passages: Sequence[Passage]) -> Draft:
     """Return a cited answer made from the passages alone, or an abstention."""
     if not passages or not (await language_model()).targets:
-        return await extract(question.text, passages, metered.sentence_vectors)
+        draft = await extract(question.text, passages, metered.sentence_vectors)
+        await tell_written(question, draft.text)
+        return draft
     persona = personas()[question.persona]
     inputs = {"voice": persona.voice(), "passages": quoted_passages(passages), "question": question.text}
     try:
-        reply = await metered.ask(
-            AnswerFromPassages, inputs, question.tenant_id, query_id=question.id, role=persona.role
-        )
+        async with telling(question, "answer") as hear:
+            reply = await metered.ask(
+                AnswerFromPassages, inputs, question.tenant_id, query_id=question.id, role=persona.role, hear=hear
+            )
     except BudgetExhausted as refusal:
         return _refused(refusal)
     return _checked(reply, passages)

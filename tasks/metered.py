@@ -1,8 +1,8 @@
 """The one door to models: reserve the worst case, call, settle what it cost; what was paid for once is read again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -21,8 +21,7 @@ from tasks.accounts import Purpose, spoil
 from tasks.metered_engine import MeteredEngine
 
 Vectors = NDArray[np.float32]
-QUEUED_TOKENS = 32  # a slow client slows the model down
-END = object()
+Hear = Callable[[str], None]
 
 
 async def embed(texts: Sequence[str], *, purpose: Literal["query", "document"]) -> tuple[Vectors, Space]:
@@ -43,67 +42,26 @@ async def ask(
     query_id: UUID | None = None,
     role: str = "careful",
     sample: int = 0,
+    hear: Hear | None = None,
 ) -> Reply:
     """Return the model's reply to `signature`: the stored one when the same was asked before, unless `sample` differs.
 
+    `hear` is given the raw reply piece by piece as it comes; cancelling the caller ends the call and what it costs.
     Raises BudgetExhausted when it could cost more than may be spent, ModelFailed when no target answers.
     """
-    async with spending(tenant_id, query_id=query_id, role=role, sample=sample) as engine:
+    async with spending(tenant_id, query_id=query_id, role=role, sample=sample, hear=hear) as engine:
         prediction = await dspy.Predict(signature).acall(**inputs)
     return _reply(prediction, engine)
 
 
-async def stream(
-    signature: type[dspy.Signature],
-    inputs: Mapping[str, Any],
-    tenant_id: UUID,
-    *,
-    field: str,
-    query_id: UUID | None = None,
-    role: str = "careful",
-) -> AsyncGenerator[str | Reply]:
-    """Yield pieces of the output `field` as they come, then the Reply; closing it early ends the call and its cost."""
-    queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_TOKENS)
-
-    async def pump() -> None:  # the one task that opens and closes DSPy's stream: its cancel scope binds it to a task
-        try:
-            async with spending(tenant_id, query_id=query_id, role=role) as engine:
-                await _pump(signature, inputs, field, queue, engine)
-        except Exception as error:
-            await queue.put(error)
-        await queue.put(END)
-
-    pumping = asyncio.create_task(pump())
-    try:
-        while (item := await queue.get()) is not END:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        pumping.cancel()
-        with suppress(asyncio.CancelledError):
-            await pumping
-
-
-async def _pump(
-    signature: type[dspy.Signature],
-    inputs: Mapping[str, Any],
-    field: str,
-    queue: asyncio.Queue[Any],
-    engine: MeteredEngine,
-) -> None:
-    listeners = [dspy.streaming.StreamListener(field)]
-    program: Any = dspy.streamify(dspy.Predict(signature), stream_listeners=listeners, is_async_program=True)
-    async for item in program(**inputs):
-        if isinstance(item, dspy.streaming.StreamResponse):
-            await queue.put(item.chunk)
-        elif isinstance(item, dspy.Prediction):
-            await queue.put(_reply(item, engine))
-
-
 @asynccontextmanager
 async def spending(
-    tenant_id: UUID, *, query_id: UUID | None = None, role: str = "careful", sample: int = 0
+    tenant_id: UUID,
+    *,
+    query_id: UUID | None = None,
+    role: str = "careful",
+    sample: int = 0,
+    hear: Hear | None = None,
 ) -> AsyncGenerator[MeteredEngine]:
     """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account."""
     block = await language_model()
@@ -111,7 +69,7 @@ async def spending(
         raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
     run = FlowRunContext.get()
     purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role)
-    engine = MeteredEngine(block, purpose, sample)
+    engine = MeteredEngine(block, purpose, sample=sample, hear=hear)
     blocking = BlockingEngine(engine, asyncio.get_running_loop())
     model = dspy.LM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
     adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)

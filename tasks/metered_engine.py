@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -26,6 +26,8 @@ from tasks import accounts, spool
 from tasks.accounts import Purpose, Stored
 from tasks.spool import Settlement
 
+Hear = Callable[[str], None]
+
 _closing: set[asyncio.Task[None]] = set()
 
 
@@ -42,14 +44,16 @@ class Spoken(NamedTuple):
 class MeteredEngine(Capabilities):
     """Speak for one tenant; `calls` lists what was said in this engine's life, replays included."""
 
-    def __init__(self, model: LanguageModel, purpose: Purpose, sample: int = 0) -> None:
+    def __init__(self, model: LanguageModel, purpose: Purpose, *, sample: int = 0, hear: Hear | None = None) -> None:
         self.purpose, self.calls = purpose, list[Spoken]()
         self.refusal: KowaiError | None = None
-        self._model, self._sample = model, sample
+        self._model, self._sample, self._hear = model, sample, hear
         self._failover = AsyncFailover(model.for_role(purpose.role))
 
     async def complete(self, request: lm15.Request) -> lm15.Response:
-        """Return the stored reply, or ask, store and settle before anybody reads it."""
+        """Return the stored reply, or ask, store and settle before anybody reads it; `hear` gets it as it comes."""
+        if self._hear is not None:
+            return await self._heard(request, self._hear)
         opened = await accounts.open_call(self._digest(request), self.purpose)
         if opened.stored:
             return self._replayed(opened.call_id, opened.stored)
@@ -67,6 +71,17 @@ class MeteredEngine(Capabilities):
         await _finish(call.settle(response))
         return response
 
+    async def _heard(self, request: lm15.Request, hear: Hear) -> lm15.Response:
+        async with aclosing(self.stream(request)) as events:
+
+            async def listened() -> AsyncGenerator[Any]:
+                async for event in events:
+                    if event.type == "delta":
+                        hear(_text_of(event))
+                    yield event
+
+            return await lm15.amaterialize_response(listened(), request)
+
     async def stream(self, request: lm15.Request) -> AsyncGenerator[Any]:
         """Yield events; a stream that is left or breaks half-way is charged for what it said."""
         opened = await accounts.open_call(self._digest(request), self.purpose)
@@ -83,7 +98,7 @@ class MeteredEngine(Capabilities):
                     if event.type == "end":
                         await _finish(call.settle(_assembled(said, event, call.target)))
                     elif event.type == "delta":
-                        said.append(getattr(event.delta, "text", None) or "")
+                        said.append(_text_of(event))
                     yield event
         except BaseException as error:
             self._note(error)
@@ -198,6 +213,10 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
     _closing.add(task)
     task.add_done_callback(_closing.discard)
     await asyncio.shield(task)
+
+
+def _text_of(event: lm15.StreamDeltaEvent) -> str:
+    return getattr(event.delta, "text", None) or ""
 
 
 def _texts(request: lm15.Request) -> list[str]:

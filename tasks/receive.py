@@ -17,6 +17,7 @@ from kowai.questions import checked_question
 from kowai.tables.identity import Tenant
 from kowai.tables.ingestion import Ingestion
 from kowai.tables.queries import Query
+from tasks import event_log
 from tasks.step import step
 
 
@@ -32,6 +33,7 @@ class Inquiry(NamedTuple):
     filters: Mapping[str, Any] = MappingProxyType({})
     asked_by: UUID | None = None
     history: tuple[Turn, ...] = ()
+    streamed: bool = False
 
     def row(self) -> dict[str, Any]:
         """Return the columns of the stored question. Raises InvalidInput for one that cannot be asked."""
@@ -41,7 +43,12 @@ class Inquiry(NamedTuple):
         checked_filters(self.filters)
         history = [turn.model_dump() for turn in self.history]
         understood = {"text": text, "history": history, "standalone": standalone(text, self.history)}
-        return understood | {"persona": self.persona, "filters": dict(self.filters), "asked_by": self.asked_by}
+        return understood | {
+            "persona": self.persona,
+            "filters": dict(self.filters),
+            "asked_by": self.asked_by,
+            "streamed": self.streamed,
+        }
 
 
 @step
@@ -54,6 +61,8 @@ async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = Tr
     row = inquiry.row() | {"id": query_id, "tenant_id": tenant_id}
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
         await connection.execute(insert(Query).values(**row))
+        if inquiry.streamed:
+            await event_log.append(connection, query_id, tenant_id, "query.queued")
     return query_id
 
 

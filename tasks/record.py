@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import database
 from kowai.errors import KowaiError
-from kowai.tables.ledger import Event
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Question, Verdict
+from tasks import event_log
 from tasks.step import step
 
 INTERNAL = "Something went wrong on our side; the question is stored and can be asked again."
@@ -58,8 +58,14 @@ async def close_crashed(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
         await _close(connection, query_id, tenant_id, "failed", refusal="crashed", sentence=sentence)
 
 
+async def close_stopped(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
+    """Store that answering was given up; a question that was answered all the same stays so."""
+    async with (await database()).transaction(tenant_id) as connection:
+        await _close(connection, query_id, tenant_id, "stopped", refusal="stopped", sentence=sentence)
+
+
 async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, status: str, **values: Any) -> None:
     still_open = (col(Query.id) == query_id, col(Query.status).notin_(("done", "refused")))
     closed = update(Query).where(*still_open).values(status=status, finished_at=datetime.now(UTC), **values)
     if (await connection.execute(closed)).rowcount:
-        await connection.execute(insert(Event).values(tenant_id=tenant_id, subject=query_id, kind=f"query.{status}"))
+        await event_log.append(connection, query_id, tenant_id, f"query.{status}")

@@ -10,11 +10,12 @@ from fastapi import FastAPI
 
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
-from deployments.shim import costs, documents, health, openai_door, queries, searches, site
+from deployments.shim import chat, costs, documents, health, openai_door, queries, searches, site
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.records import Recorder
 from deployments.shim.runs import Runs
+from deployments.shim.streams import Streams
 
 DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefect. Send `Authorization: Bearer <key>`."
 
@@ -25,13 +26,16 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     prefect = PrefectApi()
     recorder = Recorder(prefect)
     app.state.prefect, app.state.runs, app.state.started = prefect, Runs(prefect, recorder), time.monotonic()
+    app.state.streams = streams = Streams(app.state.runs)
     await ensure_first_key()
     await (await embedder()).embed(["warm"], purpose="query")
-    serving = asyncio.create_task(recorder.serve())
+    serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
     yield
-    serving.cancel()
-    with suppress(asyncio.CancelledError):
-        await serving
+    await streams.close()
+    for task in serving:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     await prefect.close()
     await (await database()).close()
 
@@ -39,7 +43,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
-    for module in (queries, searches, documents, costs, openai_door, health, site):
+    for module in (queries, chat, searches, documents, costs, openai_door, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
     return app

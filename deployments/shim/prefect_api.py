@@ -11,7 +11,7 @@ import httpx
 from kowai.errors import Unavailable
 from tasks.step import StepRun
 
-StateType = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CRASHED"]
+StateType = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 BUSY_DELAYS = (0.03, 0.1, 0.3)
 PATIENCE = httpx.Timeout(10.0, connect=2.0)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from deployments.shim.answers import Answer, read_answer
-from deployments.shim.identity import Caller
+from deployments.shim.identity import Caller, Principal
 from deployments.shim.runs import Runs
 from flows.answer import answer_query
 from kowai.personas import personas
@@ -17,24 +17,28 @@ router = APIRouter(prefix="/api/v1", tags=["queries"])
 DEPLOYMENT = "answer-query/answer-query"
 
 
-class Question(BaseModel):
+class Asked(BaseModel):
     """Ask one question of the tenant's documents."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"query": "How long is the warranty?"}]})
 
-    query: str = Field(validation_alias=AliasChoices("query", "question"), description="Up to 8,000 characters.")
+    query: str = Field(
+        validation_alias=AliasChoices("query", "question", "message"), description="Up to 8,000 characters."
+    )
     persona: str = Field("assistant", description=f"Who answers: {', '.join(personas())}.")
-    mode: Literal["sync", "background"] = Field("sync", description="Wait for the answer, or be told its id at once.")
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be used.")
+
+
+class Question(Asked):
+    mode: Literal["sync", "background"] = Field("sync", description="Wait for the answer, or be told its id at once.")
 
 
 @router.post("/query", responses={202: {"model": Answer, "description": "Accepted: ask for it by its id."}})
 async def ask(question: Question, caller: Caller, request: Request, response: Response) -> Answer:
     """Answer now, in this process; or in the background, through the deployment."""
     runs: Runs = request.app.state.runs
-    inquiry = Inquiry(question.query, question.persona, question.filters, caller.key_id)
     background = question.mode == "background"
-    query_id = await receive_query(inquiry, caller.tenant_id, durable=background)
+    query_id = await receive_query(inquiry(question, caller), caller.tenant_id, durable=background)
     if background:
         response.status_code = 202
         await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
@@ -48,3 +52,7 @@ async def ask(question: Question, caller: Caller, request: Request, response: Re
 async def get_answer(query_id: UUID, caller: Caller) -> Answer:
     """Return a question's state and, once there is one, its answer."""
     return await read_answer(query_id, caller.tenant_id)
+
+
+def inquiry(asked: Asked, caller: Principal, *, streamed: bool = False) -> Inquiry:
+    return Inquiry(asked.query, asked.persona, asked.filters, caller.key_id, streamed=streamed)

@@ -46,6 +46,9 @@ class Runs:
         with traced() as trace:
             try:
                 await flow.fn(tenant_id=tenant_id, **subject)
+            except asyncio.CancelledError:
+                outcome = {"state": "CANCELLED", "message": "Nobody waited for it any more."}
+                raise
             except BaseException as error:
                 outcome = {"state": "FAILED", "message": f"Failed with {_code(error)}."}
                 raise

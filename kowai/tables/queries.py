@@ -15,7 +15,7 @@ class Query(TenantRow, table=True):
     """Hold a question, what became of it, and the Prefect run that answered it."""
 
     __table_args__ = (
-        CheckConstraint("status in ('queued', 'running', 'done', 'refused', 'failed')", name="known_status"),
+        CheckConstraint("status in ('queued', 'running', 'done', 'refused', 'failed', 'stopped')", name="known_status"),
     )
 
     text: str
@@ -23,6 +23,7 @@ class Query(TenantRow, table=True):
     standalone: str = Field(description="What is searched for: the question as it is understood without its history.")
     persona: str = Field(max_length=50)
     filters: dict[str, Any] = document_of("{}")
+    streamed: bool = Field(default=False, description="Whether its answer is told in the event log as it is written.")
     status: str = Field(default="queued", max_length=20)
     refusal: str | None = Field(default=None, description="The code of a refusal or failure.")
     sentence: str | None = Field(default=None, description="What the user was told about it.")

@@ -1,0 +1,112 @@
+"""Chat: an answer told word by word, which any client may pick up again where it lost it."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import Field
+
+from deployments.shim.answers import Answer, read_answer
+from deployments.shim.identity import Caller, Principal
+from deployments.shim.queries import Asked, inquiry
+from deployments.shim.runs import Runs
+from deployments.shim.streams import DEPLOYMENT, EventStream, Streams
+from flows.answer import answer_query
+from kowai.errors import InvalidInput
+from kowai.telling import struck_out
+from tasks.event_log import FINAL, Fact, find_subject, read_facts
+from tasks.receive import receive_query
+from tasks.tell import told_text
+
+router = APIRouter(prefix="/api/v1", tags=["chat"])
+
+NAMES = {"query.queued": "queued", "answer.started": "started", "answer.text": "text"}
+CLOSED = {"done", "refused", "failed", "stopped"}
+RETRY = "retry: 1000\n\n"
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {}, "application/json": {}},
+        "description": "Events `queued`, `started` (what was told before is void), `text`, and at last `answer`.",
+    },
+    204: {"description": "Everything has been told."},
+}
+
+LastEventId = Annotated[str | None, Header(description="The id of the last event that arrived; the next ones follow.")]
+
+
+class Chat(Asked):
+    """Ask one question and hear its answer while it is written."""
+
+    stream: bool = Field(True, description="Server-sent events; false: one JSON answer when it is finished.")
+    on_disconnect: Literal["stop", "finish"] = Field(
+        "stop", description="What becomes of the answer, and of what it costs, once nobody listens to it any more."
+    )
+
+
+class Told(Answer):
+    """Hold the checked answer, which alone counts, and the sentences that were told and did not pass the check."""
+
+    struck_out: list[str]
+
+
+@router.post("/chat", response_model=Answer, responses=STREAM)
+async def chat(asked: Chat, caller: Caller, request: Request, last_event_id: LastEventId = None) -> Any:
+    """Answer while it is written; the same request with `Last-Event-ID` goes on where the connection broke."""
+    after = _sequence(last_event_id)
+    known = await find_subject(after, caller.tenant_id) if after else None
+    if known is not None:
+        return await _resumed(known, after, caller, request)
+    query_id = await receive_query(inquiry(asked, caller, streamed=asked.stream), caller.tenant_id, durable=False)
+    if not asked.stream:
+        runs: Runs = request.app.state.runs
+        await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
+        return await read_answer(query_id, caller.tenant_id)
+    streams: Streams = request.app.state.streams
+    streams.begin(query_id, caller.tenant_id, finish=asked.on_disconnect == "finish")
+    return _following(streams, query_id, caller, 0)
+
+
+@router.get("/chat/{query_id}/events", response_model=None, responses=STREAM)
+async def follow(query_id: UUID, caller: Caller, request: Request, last_event_id: LastEventId = None) -> Response:
+    """Follow an answer from its beginning, or from `Last-Event-ID`; while it is written and long after."""
+    return await _resumed(query_id, _sequence(last_event_id), caller, request)
+
+
+async def _resumed(query_id: UUID, after: int, caller: Principal, request: Request) -> Response:
+    answer = await read_answer(query_id, caller.tenant_id)
+    if answer.status in CLOSED and not await read_facts(query_id, caller.tenant_id, after):
+        return Response(status_code=204)  # which ends an EventSource's attempts
+    return _following(request.app.state.streams, query_id, caller, after)
+
+
+def _following(streams: Streams, query_id: UUID, caller: Principal, after: int) -> EventStream:
+    return EventStream(_events(streams, query_id, caller.tenant_id, after), **{"X-Query-Id": str(query_id)})
+
+
+async def _events(streams: Streams, query_id: UUID, tenant_id: UUID, after: int) -> AsyncGenerator[str]:
+    yield RETRY
+    async with aclosing(streams.follow(query_id, tenant_id, after)) as told:
+        async for facts in told:
+            frames = [await _frame(fact, query_id, tenant_id) for fact in facts]
+            yield "".join(frames) or ": waiting\n\n"
+
+
+async def _frame(fact: Fact, query_id: UUID, tenant_id: UUID) -> str:
+    if fact.kind not in FINAL:
+        data = json.dumps({"query_id": str(query_id)} if fact.kind == "query.queued" else dict(fact.payload))
+        return f"id: {fact.sequence}\nevent: {NAMES.get(fact.kind, fact.kind)}\ndata: {data}\n\n"
+    answer = await read_answer(query_id, tenant_id)
+    told = told_text(await read_facts(query_id, tenant_id))
+    checked = Told(**dict(answer), struck_out=struck_out(told, answer.answer or ""))
+    return f"id: {fact.sequence}\nevent: answer\ndata: {checked.model_dump_json()}\n\n"
+
+
+def _sequence(last_event_id: str | None) -> int:
+    if last_event_id is None or not last_event_id.strip():
+        return 0
+    if not last_event_id.strip().isdecimal():
+        raise InvalidInput("Last-Event-ID must be the id of an event of this stream.")
+    return min(int(last_event_id), 2**63 - 1)

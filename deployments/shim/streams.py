@@ -1,0 +1,113 @@
+"""Answers told while they are written: each runs in this process for as long as somebody listens to it here."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from deployments.shim.runs import Runs
+from flows.answer import answer_query
+from kowai.errors import KowaiError
+from tasks.event_log import Fact, Readers, announce
+from tasks.record import close_stopped
+
+log = structlog.get_logger()
+
+DEPLOYMENT = "answer-query/answer-query"
+GRACE_SECONDS = 0.4  # for a client that comes back at once
+UNHEARD_SECONDS = 5.0  # for a client that left before it was told anything
+STOPPED = "Nobody listened any more, so this answer was given up; ask again."
+
+
+@dataclass
+class Live:
+    """Hold one answer under way: who listens, and whether it is finished all the same."""
+
+    query_id: UUID
+    finish: bool
+    listeners: int = 0
+    task: asyncio.Task[None] = field(init=False)
+
+
+class Streams:
+    """Start answers and let any number of clients follow them, of this process or another."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs, self._readers = runs, Readers()
+        self._live: dict[UUID, Live] = {}
+
+    async def serve(self) -> None:
+        await self._readers.serve()
+
+    async def close(self) -> None:
+        """Give up what is under way, so that nobody waits for it."""
+        tasks = [live.task for live in self._live.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def begin(self, query_id: UUID, tenant_id: UUID, *, finish: bool = False) -> None:
+        """Answer a stored question here; unless it is to `finish`, only for as long as somebody listens."""
+        live = Live(query_id, finish)
+        self._live[query_id] = live
+        live.task = asyncio.create_task(self._answer(query_id, tenant_id))
+        self._stop_unheard_after(UNHEARD_SECONDS, live)
+
+    async def follow(self, query_id: UUID, tenant_id: UUID, after: int = 0) -> AsyncGenerator[list[Fact]]:
+        """Yield the facts behind sequence `after` until the answer is finished; closing it counts as leaving."""
+        live = self._live.get(query_id)
+        if live is not None:
+            live.listeners += 1
+        try:
+            async with aclosing(self._readers.follow(query_id, tenant_id, after)) as told:
+                async for facts in told:
+                    yield facts
+        finally:
+            if live is not None:
+                live.listeners -= 1
+                self._stop_unheard_after(GRACE_SECONDS, live)
+
+    def _stop_unheard_after(self, seconds: float, live: Live) -> None:
+        def stop() -> None:
+            if not live.listeners:
+                live.task.cancel()
+
+        if not live.finish and not live.listeners:
+            asyncio.get_running_loop().call_later(seconds, stop)
+
+    async def _answer(self, query_id: UUID, tenant_id: UUID) -> None:
+        try:
+            await self._runs.run(answer_query, DEPLOYMENT, tenant_id=tenant_id, query_id=query_id)
+        except asyncio.CancelledError:
+            await close_stopped(query_id, tenant_id, STOPPED)
+        except Exception as error:  # the flow has recorded it, and the last fact says so
+            log.warning("answer failed", code=getattr(error, "code", type(error).__name__))
+        finally:
+            del self._live[query_id]
+            await _announced(query_id, tenant_id)
+
+
+async def _announced(query_id: UUID, tenant_id: UUID) -> None:
+    try:
+        await announce(query_id, tenant_id)
+    except KowaiError as error:  # its readers look for themselves
+        log.warning("readers not woken", code=error.code)
+
+
+class EventStream(StreamingResponse):
+    """Send server-sent events (WHATWG HTML, 9.2); a client that goes away ends what feeds it at once."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[str], **headers: str) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._events):
+            await super().__call__(scope, receive, send)

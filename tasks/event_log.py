@@ -1,0 +1,106 @@
+"""The event log: facts about a subject, in the order they were told; every door that streams reads it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
+
+from blocks.connections import database
+from kowai.errors import Unavailable
+from kowai.tables.ledger import Event
+
+CHANNEL = "kowai_event"
+QUIET_SECONDS = 1.0  # how long a reader waits at most before it looks for itself
+FINAL = frozenset({"query.done", "query.refused", "query.failed", "query.stopped"})
+
+NOTIFY = text(f"select pg_notify('{CHANNEL}', :subject)")
+
+
+class Fact(NamedTuple):
+    sequence: int
+    kind: str
+    payload: Mapping[str, Any]
+
+
+async def tell(subject: UUID, tenant_id: UUID, kind: str, payloads: Sequence[Mapping[str, Any]] = ({},)) -> None:
+    """Append one fact a payload and wake its readers; it may be lost with the machine, as an unfinished answer is."""
+    facts = [{"tenant_id": tenant_id, "subject": subject, "kind": kind, "payload": dict(one)} for one in payloads]
+    async with (await database()).transaction(tenant_id, durable=False) as connection:
+        await connection.execute(insert(Event).values(facts))
+        await connection.execute(NOTIFY, {"subject": str(subject)})
+
+
+async def announce(subject: UUID, tenant_id: UUID) -> None:
+    """Wake the readers of a subject whose last fact was written by a transaction that wakes nobody.
+
+    PostgreSQL lets transactions that notify commit one at a time, so those that wait for the disk should not.
+    """
+    async with (await database()).transaction(tenant_id, durable=False) as connection:
+        await connection.execute(NOTIFY, {"subject": str(subject)})
+
+
+async def append(connection: AsyncConnection, subject: UUID, tenant_id: UUID, kind: str) -> None:
+    """Append one fact in the transaction of what it reports."""
+    await connection.execute(insert(Event).values(tenant_id=tenant_id, subject=subject, kind=kind))
+
+
+async def read_facts(subject: UUID, tenant_id: UUID, after: int = 0) -> list[Fact]:
+    """Return the subject's facts behind sequence `after`."""
+    mine = (col(Event.tenant_id) == tenant_id, col(Event.subject) == subject, col(Event.sequence) > after)
+    found = select(col(Event.sequence), col(Event.kind), col(Event.payload)).where(*mine).order_by(col(Event.sequence))
+    async with (await database()).transaction(tenant_id) as connection:
+        return [Fact(*row) for row in await connection.execute(found)]
+
+
+async def find_subject(sequence: int, tenant_id: UUID) -> UUID | None:
+    """Return whose fact has this sequence, if it is one of this tenant's."""
+    found = select(col(Event.subject)).where(col(Event.tenant_id) == tenant_id, col(Event.sequence) == sequence)
+    async with (await database()).transaction(tenant_id) as connection:
+        return await connection.scalar(found)
+
+
+class Readers:
+    """Wake this process's readers: one database connection listens for all of them."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+
+    async def serve(self) -> None:
+        """Listen for as long as the process lives; while the database is away readers look for themselves."""
+        while True:
+            with suppress(Unavailable):
+                async with (await database()).listening(CHANNEL) as notices:
+                    async for subject in notices:
+                        for woken in self._waiting.get(UUID(subject), ()):
+                            woken.set()
+            await asyncio.sleep(QUIET_SECONDS)
+
+    async def follow(self, subject: UUID, tenant_id: UUID, after: int = 0) -> AsyncGenerator[list[Fact]]:
+        """Yield what is told behind sequence `after` until the end of the story; an empty list is a sign of life."""
+        with self._waking(subject) as woken:
+            while True:
+                woken.clear()
+                facts = await read_facts(subject, tenant_id, after)
+                yield facts
+                if any(fact.kind in FINAL for fact in facts):
+                    return
+                after = facts[-1].sequence if facts else after
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        await woken.wait()
+
+    @contextmanager
+    def _waking(self, subject: UUID) -> Generator[asyncio.Event]:
+        woken = asyncio.Event()
+        self._waiting.setdefault(subject, set()).add(woken)
+        try:
+            yield woken
+        finally:
+            self._waiting[subject].discard(woken)
+            if not self._waiting[subject]:
+                del self._waiting[subject]
