@@ -8,7 +8,7 @@ from kowai.sentences import sentence_spans
 HEADER = re.compile(r"^[ \t]*\[\[ ## (\w+) ## \]\]", re.MULTILINE)
 OPENING = "[[ ## "
 # The tail that the next piece may turn into a marker or into a field's header.
-UNSETTLED = re.compile(r"\s*(?:\[(?:\[[\w #]{0,60}\]?|\d{0,3})?)?$")
+UNSETTLED = re.compile(r"\s*(?:\[(?:\[[\w #]{0,60}\]?|\d{0,3})?)?\Z")
 
 
 def showable(reply: str, field: str) -> str:

@@ -22,26 +22,68 @@ function show(article, answer) {
     list.append(item);
   });
   const confidence = answer.confidence === null ? "unknown" : `${Math.round(answer.confidence * 100)} %`;
-  article.append(list, element("div", "meta", `${answer.persona} · ${answer.model || "no model"} · confidence ${confidence}`));
+  const model = `${answer.model || "no model"}${answer.fallback ? " (fallback)" : ""}`;
+  article.append(list, element("div", "meta", `${answer.persona} · ${model} · confidence ${confidence}`));
+  if (!answer.struck_out?.length) return;
+  const struck = element("details", "struck");
+  struck.append(element("summary", "", "Struck out: not supported by your documents"), element("s", "", answer.struck_out.join(" ")));
+  article.append(struck);
 }
 
-async function request(path, body) {
-  const headers = { "Authorization": `Bearer ${$("key").value.trim()}`, "Content-Type": "application/json" };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  const reply = await response.json();
-  if (!response.ok) throw new Error(reply.error.message);
-  return reply;
+const headers = () => ({ "Authorization": `Bearer ${$("key").value.trim()}`, "Content-Type": "application/json" });
+
+async function refusal(response) {
+  const body = await response.json().catch(() => ({}));
+  return new Error(body.error?.message || `The server answered ${response.status}.`);
+}
+
+// Yield server-sent events; returns when the connection ends, however that came.
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let waiting = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch(() => ({ done: true }));
+    if (done) return;
+    const frames = (waiting + value).split("\n\n");
+    waiting = frames.pop();
+    for (const frame of frames) {
+      const fields = Object.fromEntries(frame.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
+      if (fields.data) yield { id: fields.id, name: fields.event, data: JSON.parse(fields.data) };
+    }
+  }
+}
+
+// Ask, tell `onText` the text so far, and return the checked answer; a broken connection is picked up where it broke.
+async function converse(body, onText) {
+  let response = await fetch("/api/v1/chat", { method: "POST", headers: headers(), body: JSON.stringify(body) });
+  if (!response.ok) throw await refusal(response);
+  const path = `/api/v1/chat/${response.headers.get("X-Query-Id")}/events`;
+  let last = "", text = "";
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    for await (const event of response?.ok ? events(response) : []) {
+      [last, attempt] = [event.id, 0];
+      if (event.name === "answer") return event.data;
+      text = event.name === "text" ? text + event.data.text : "";
+      onText(text);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** attempt));
+    response = await fetch(path, { headers: last ? { ...headers(), "Last-Event-ID": last } : headers() }).catch(() => null);
+  }
+  throw new Error("The connection was lost. The question is stored and can be asked again.");
 }
 
 async function ask(event) {
   event.preventDefault();
   const button = event.target.querySelector("button");
   const article = element("article");
-  article.append(element("h2", "", $("question").value));
+  const draft = element("div", "answer draft");
+  article.append(element("h2", "", $("question").value), draft);
   $("answers").append(article);
   button.disabled = true;
   try {
-    show(article, await request("/api/v1/query", { query: $("question").value, persona: $("persona").value }));
+    const answer = await converse({ query: $("question").value, persona: $("persona").value }, (text) => { draft.textContent = text; });
+    draft.remove();
+    show(article, answer);
     $("question").value = "";
     $("identity").open = false;
     sessionStorage.setItem("kowai-key", $("key").value.trim());

@@ -1,0 +1,93 @@
+"""A shim that serves, over real HTTP, a tenant who has two sentences about tea."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import httpx
+import pytest
+import uvicorn
+
+from blocks import connections, engines
+from blocks.database import Database
+from blocks.language_model import LanguageModel
+from deployments.first_key import ensure_first_key
+from deployments.shim.app import create_app
+from flows.ingest import ingest_stored
+from kowai.keys import format_key
+from kowai.settings import settings
+from tasks.receive import receive_ingestion
+from tasks.step import traced
+from tests.model_server import ModelServer, serving
+
+TEA = "Green tea is steeped for three minutes at 80 degrees.\n\nBlack tea is steeped for five minutes at 95 degrees.\n"
+
+
+class Shim(NamedTuple):
+    """Say where a shim listens and by which key its tenant may ask."""
+
+    url: str
+    key: str
+    tenant: UUID
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=60.0, trust_env=False
+        )
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[str]:
+    """Serve one application until the block ends; two are as two processes, for they share only the database."""
+    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_level="warning", ws="none"))
+    at_work = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await at_work
+
+
+@pytest.fixture
+async def shim(store: Database, tenant: UUID, tmp_path: Path) -> AsyncIterator[Shim]:
+    secrets = settings().secrets
+    secrets.mkdir(parents=True)
+    key = format_key(tenant, "s" * 43)
+    (secrets / "api-key").write_text(key)
+    await ensure_first_key()
+    (tmp_path / "tea.md").write_text(TEA)
+    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "tea.md")}], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    async with listening() as url:
+        yield Shim(url, key, tenant)
+
+
+@pytest.fixture
+async def second_shim(shim: Shim) -> AsyncIterator[Shim]:
+    async with listening() as url:
+        yield shim._replace(url=url)
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that configures the models every part of this process works with."""
+
+    def configure(*targets: Any, **limits: str) -> None:
+        block = LanguageModel(targets=list(targets), **{name: Decimal(value) for name, value in limits.items()})
+        known = connections.Known(block, time.monotonic() + 3600)
+        monkeypatch.setitem(connections._known, LanguageModel, known)
+        engines._circuits.clear()
+
+    return configure
