@@ -1,5 +1,7 @@
 """What is shown of a growing reply only grows, and holds no citation that nobody has checked."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ REPLY = "[[ ## found ## ]]\nTrue\n\n[[ ## answer ## ]]\nTea is hot [1][2]. It co
 @example("  [[ ## answer ## ]] [1")
 def test_what_was_shown_once_stays(reply: str) -> None:
     shown = [showable(reply[:end], "answer") for end in range(len(reply) + 1)]
-    assert all(after.startswith(before) for before, after in zip(shown, shown[1:], strict=False))
+    assert all(after.startswith(before) for before, after in pairwise(shown))
 
 
 def test_words_are_shown_without_markers_and_headers() -> None:
