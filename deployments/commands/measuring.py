@@ -13,12 +13,12 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to 
 
 def bench(only: Only = "", documents: Documents = 10_000, runs: Runs = 5, json: Json = None) -> None:
     """Start a KowAI of its own in a temporary directory, feed it, ask it, and print what that took."""
-    from deployments.bench.figures import Figure, as_json
+    from deployments.bench.figures import Figure, as_json, machine
     from deployments.bench.run import chosen, measure
 
-    figures: list[Figure] = []
+    before, figures = machine(), list[Figure]()
     for figure in measure(chosen(only), documents=documents, runs=runs):
         typer.echo(str(figure))
         figures.append(figure)
         if json is not None:
-            json.write_text(as_json(figures))
+            json.write_text(as_json(figures, before))

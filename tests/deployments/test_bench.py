@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from deployments.bench.figures import Figure, as_json, median
+from benchmarks import table
+from deployments.bench import peers
+from deployments.bench.figures import Figure, as_json, machine, median
 from deployments.bench.ground import generated_texts
 from deployments.bench.run import chosen
 from deployments.bench.sections import sections
@@ -42,10 +44,27 @@ def test_the_command_says_so_without_starting_anything() -> None:
 def test_a_measurement_that_failed_is_unknown_and_not_nothing() -> None:
     assert median("x", [None, 3.0, 1.0, 2.0], "s") == Figure("x", 2.0, "s", "", 3, 1.0, 3.0)
     assert "unknown" in str(median("x", [None], "s"))
-    assert json.loads(as_json([median("x", [None], "s")]))[0]["value"] is None
+    assert json.loads(as_json([median("x", [None], "s")], machine()))["rows"][0]["value"] is None
 
 
 def test_the_generated_documents_are_the_same_every_time_and_fill_one_chunk_each() -> None:
     texts = list(generated_texts(30))
     assert texts == list(generated_texts(30))
     assert [len(chunk(LoadedDocument(text=text, media_type="text/plain"))) for text in texts] == [1] * 30
+
+
+def test_every_published_figure_names_its_source() -> None:
+    quoted = [peer for peer in vars(peers).values() if isinstance(peer, peers.Peer)]
+    assert quoted
+    assert all(peer.figure and peer.source.startswith("https://") for peer in quoted)
+
+
+def test_the_readme_table_is_made_of_the_file_alone() -> None:
+    figures = [median("memory", [1.1, 0.9, 1.0], "GB", "<= 1.2", peers.MEMORY), Figure("rate", None, "1/s")]
+    rows = table.table(json.loads(as_json(figures, machine())))
+    assert "| memory | 1 GB | 0.9 to 1.1 | <= 1.2 | least memory asked for: Onyx" in rows
+    assert "| rate | unknown |" in rows
+    text = f"before\n{table.BEGIN}old\n{table.END}after\n"
+    assert table.placed(text, rows) == f"before\n{table.BEGIN}{rows}{table.END}after\n"
+    with pytest.raises(ValueError, match="no marks"):
+        table.placed("nothing", rows)

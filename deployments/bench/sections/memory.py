@@ -6,13 +6,15 @@ import psutil
 
 from deployments.bench.figures import Figure
 from deployments.bench.ground import Ground, Running
+from deployments.bench.peers import MEMORY
 from deployments.bench.sections import Section
 from deployments.local.record import read_record
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
     """Look after whatever other sections have done: a KowAI that has worked holds more than one that has not."""
-    yield Figure("resident memory of the tree (PSS)", _resident_bytes(ground.running) / 1e9, "GB", "<= 1.2")
+    held = _resident_bytes(ground.running) / 1e9
+    yield Figure("resident memory of the tree (PSS)", held, "GB", "<= 1.2", peer=MEMORY)
 
 
 def _resident_bytes(running: Running) -> int:
