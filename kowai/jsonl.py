@@ -56,7 +56,7 @@ def parse(lines: Iterable[bytes], name: str, max_line_bytes: int = MAX_LINE_BYTE
 def _record(line: bytes, number: int, where: str, max_line_bytes: int) -> Record:
     if len(line) > max_line_bytes:
         raise DocumentTooLarge.beyond(where, max_line_bytes)
-    fields = _fields(line, where)
+    fields = parsed_object(line, where)
     identity, title, text = fields.pop("_id", None), fields.pop("title", None), fields.pop("text", None)
     metadata = fields.pop("metadata", None)
     if isinstance(identity, bool) or not isinstance(identity, str | int) or not str(identity).strip():
@@ -71,8 +71,8 @@ def _record(line: bytes, number: int, where: str, max_line_bytes: int) -> Record
     return Record(number, str(identity), (title or "").strip() or None, text, {**fields, **known})
 
 
-def _fields(line: bytes, where: str) -> dict[str, Any]:
-    """Return the line's object with every text in it canonical."""
+def parsed_object(line: bytes, where: str) -> dict[str, Any]:
+    """Return the line's object with every text in it canonical. Raises BadRecord."""
     try:
         loaded = json.loads(line.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
         value: object = _canonical(loaded)

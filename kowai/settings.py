@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(100_000_000, gt=0, description="The largest document that is read, in bytes.")
     chunk_size: int = Field(1000, ge=100, le=20_000, description="Characters a chunk has at most.")
     chunk_overlap: int = Field(200, ge=0, le=5_000, description="Characters neighbouring chunks share at most.")
+    batch_at_once: int = Field(8, ge=1, le=100, description="Batch items answered at once, all tenants together.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
 
     @property

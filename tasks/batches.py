@@ -1,0 +1,132 @@
+"""Batches: accept every question for every persona, approve or decline them, and count where the items stand."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from prefect.context import FlowRunContext
+from sqlalchemy import func, text, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
+
+from blocks.connections import database
+from kowai.errors import InvalidInput, NotFound, TooLarge
+from kowai.personas import personas
+from kowai.tables.batches import Batch
+from kowai.tables.batches import BatchItem as Row
+from tasks.receive import UnknownPersona
+from tasks.step import step
+
+MOST_ITEMS = 100_000
+OPEN = ("queued", "quoted", "waiting", "running")
+
+ACCEPT = text("""
+insert into batch_item (id, tenant_id, batch_id, question_id, ordinal, persona, state, attempts)
+select gen_random_uuid(), q.tenant_id, b.id, q.id, q.ordinal, p.persona, 'queued', 0
+from batch b join set_question q on q.question_set_id = b.question_set_id
+cross join jsonb_array_elements_text(b.personas) as p(persona)
+where b.id = :batch
+""")
+COUNT = text("select count(*) from set_question where question_set_id = :question_set")
+
+
+class TooManyItems(TooLarge):
+    code = "too_many_items"
+
+
+class Order(NamedTuple):
+    """Hold what somebody wants answered. `approve_above` is in US dollars; None never asks."""
+
+    question_set_id: UUID
+    personas: Sequence[str]
+    dry_run: bool = False
+    approve_above: Decimal | None = None
+    asked_by: UUID | None = None
+
+
+class Counts(NamedTuple):
+    """Count items by where they stand: accepted = done + refused + dead + in_progress."""
+
+    accepted: int
+    done: int
+    refused: int
+    dead: int
+    in_progress: int
+
+
+@step
+async def receive_batch(order: Order, tenant_id: UUID, batch_id: UUID | None = None) -> UUID:
+    """Store a batch with one item for each question and persona, and return its id; a dry run has no items.
+
+    Raises UnknownPersona, TooManyItems, and NotFound for a set that is not there. The same `batch_id` is stored once.
+    """
+    batch_id, chosen = batch_id or uuid4(), checked_personas(order.personas)
+    values: dict[str, Any] = {**order._asdict(), "personas": chosen, "id": batch_id, "tenant_id": tenant_id}
+    async with (await database()).transaction(tenant_id) as connection:
+        count = await connection.scalar(COUNT, {"question_set": order.question_set_id}) or 0
+        if not count:
+            raise NotFound(f"There is no question set {order.question_set_id}.")
+        if count * len(chosen) > MOST_ITEMS:
+            raise TooManyItems(
+                f"{count:,} questions for {len(chosen)} personas are more than {MOST_ITEMS:,}: split them."
+            )
+        values["accepted"] = 0 if order.dry_run else count * len(chosen)
+        stored = postgresql.insert(Batch).values(**values).on_conflict_do_nothing()
+        if (await connection.execute(stored)).rowcount and not order.dry_run:
+            await connection.execute(ACCEPT, {"batch": batch_id})
+    return batch_id
+
+
+def checked_personas(names: Sequence[str]) -> list[str]:
+    """Return the personas, each once. Raises UnknownPersona, and InvalidInput when there is none."""
+    for name in names:
+        if name not in personas():
+            raise UnknownPersona(f"There is no persona '{name}'; choose of {', '.join(personas())}.")
+    if not names:
+        raise InvalidInput(f"Choose at least one persona of {', '.join(personas())}.")
+    return list(dict.fromkeys(names))
+
+
+@step
+async def approve(batch_id: UUID, tenant_id: UUID, approved_by: str) -> None:
+    """Let the batch begin, and keep who or what allowed it."""
+    run = FlowRunContext.get()
+    flow_run_id = run.flow_run.id if run and run.flow_run else None
+    started = {"status": "running", "flow_run_id": flow_run_id or Batch.flow_run_id}
+    allowed = func.coalesce(col(Batch.approved_by), approved_by[:200])
+    await _change(batch_id, tenant_id, started | {"approved_by": allowed})
+
+
+@step
+async def await_approval(batch_id: UUID, tenant_id: UUID) -> None:
+    """Note that somebody has to agree first."""
+    await _change(batch_id, tenant_id, {"status": "waiting"})
+
+
+@step
+async def decline(batch_id: UUID, tenant_id: UUID, reason: str) -> None:
+    """End the batch before it begins: every item is refused with the reason."""
+    sentence = reason.strip() or "The batch was not approved."
+    refused = update(Row).where(col(Row.batch_id) == batch_id, col(Row.state) == "queued")
+    ended = {"status": "declined", "finished_at": datetime.now(UTC)}
+    declined = update(Batch).where(col(Batch.id) == batch_id, col(Batch.status).in_(OPEN)).values(**ended)
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(refused.values(state="refused", cause="not_approved", sentence=sentence))
+        await connection.execute(declined)
+
+
+async def count_items(connection: AsyncConnection, batch_id: UUID) -> Counts:
+    counted = select(col(Row.state), func.count()).where(col(Row.batch_id) == batch_id).group_by(col(Row.state))
+    by_state = dict(row.tuple() for row in await connection.execute(counted))
+    done, refused, dead = (by_state.pop(state, 0) for state in ("done", "refused", "dead"))
+    in_progress = sum(by_state.values())
+    return Counts(done + refused + dead + in_progress, done, refused, dead, in_progress)
+
+
+async def _change(batch_id: UUID, tenant_id: UUID, values: dict[str, Any]) -> None:
+    changed = update(Batch).where(col(Batch.id) == batch_id, col(Batch.status).in_(OPEN)).values(**values)
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(changed)

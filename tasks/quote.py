@@ -1,0 +1,225 @@
+"""Say what a batch will take before it starts, from a sample of its questions and from what past answers took."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import dspy
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.context import FlowRunContext
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from blocks.connections import database, language_model
+from blocks.language_model import LanguageModel, Target
+from blocks.price_table import price_of
+from blocks.tokens import count_prompt
+from kowai import quotes
+from kowai.citations import quoted_passages
+from kowai.errors import NotFound
+from kowai.extraction.answer import MODEL as EXTRACTIVE
+from kowai.personas import Persona, personas
+from kowai.pricing import cost
+from kowai.quotes import Quote
+from kowai.settings import settings
+from kowai.signatures import AnswerFromPassages
+from kowai.tables.batches import Batch
+from kowai.types import Usage
+from tasks.retrieve import PASSAGES, find_passages
+from tasks.step import step
+
+SAMPLE = 10
+FRAMING_BYTES = 500  # what the engine sends besides texts: settings of the request, the form of the reply
+
+BATCH = text(
+    "select personas, question_set_id, quote, dry_run, approve_above, approved_by, status from batch where id = :batch"
+)
+QUESTIONS = text("select text from set_question where question_set_id = :question_set order by ordinal")
+LONGEST = text("select text from chunk where tenant_id = :tenant order by octet_length(text) desc limit :passages")
+LEFT = text("""
+select coalesce((select daily_limit from budget where tenant_id = :tenant), :default)
+  - coalesce((select reserved + spent from spend
+    where tenant_id = :tenant and day = (now() at time zone 'utc')::date), 0)
+""")
+PAST = text("""
+select count(*) as answers, avg((a.usage->>'completion_tokens')::numeric) as output_tokens,
+  avg(extract(epoch from q.finished_at - q.started_at)) as seconds
+from (
+  select query_id, usage from answer where tenant_id = :tenant and (model = :extractive) = :is_extractive
+  order by created_at desc limit 200
+) a join query q on q.id = a.query_id
+""")
+
+
+class Terms(NamedTuple):
+    """Hold what was offered and whether somebody still has to agree to it."""
+
+    quote: Quote
+    dry_run: bool
+    needs_approval: bool
+    ended: bool
+
+
+class Past(NamedTuple):
+    """Average what the tenant's last answers took; None is unknown, because there are too few."""
+
+    output_tokens: float | None
+    seconds: float | None
+
+
+class Load(NamedTuple):
+    """Hold the questions of a batch, some of their passages and the longest that retrieval could ever bring."""
+
+    questions: list[str]
+    sampled: list[str]
+    longest: str
+    past: Past
+    left: Decimal
+
+
+@step
+async def quote_batch(batch_id: UUID, tenant_id: UUID) -> Terms:
+    """Return the batch's terms; its quote is made once, before anything is spent. Raises NotFound."""
+    store = await database()
+    async with store.transaction(tenant_id) as connection:
+        batch = (await connection.execute(BATCH, {"batch": batch_id})).one_or_none()
+    if batch is None:
+        raise NotFound("There is no such batch.")
+    if batch.quote is not None:
+        quote = Quote.model_validate(batch.quote)
+    else:
+        quote = await _quote(batch.question_set_id, batch.personas, tenant_id)
+        noted = {"quote": quote.model_dump(mode="json"), "status": "quoted" if batch.dry_run else batch.status}
+        async with store.transaction(tenant_id) as connection:
+            await connection.execute(update(Batch).where(col(Batch.id) == batch_id).values(**noted))
+    wanted = batch.approved_by is None and quote.needs_approval(batch.approve_above)
+    return Terms(quote, batch.dry_run, wanted, batch.status in ("done", "declined"))
+
+
+@step
+async def show_quote(quote: Quote) -> None:
+    """Leave the quote as an artifact of the run."""
+    if FlowRunContext.get() is not None:
+        await acreate_markdown_artifact(markdown=quote.sentence, key="quote")
+
+
+async def _quote(question_set_id: UUID, names: Sequence[str], tenant_id: UUID) -> Quote:
+    model = await language_model()
+    load = await _load(question_set_id, tenant_id, model)
+    chosen = [personas()[name] for name in names]
+    if not model.targets:
+        return _extractive(load, len(chosen))
+    return _written(load, chosen, model)
+
+
+async def _load(question_set_id: UUID, tenant_id: UUID, model: LanguageModel) -> Load:
+    values: dict[str, Any] = {"tenant": tenant_id, "question_set": question_set_id, "passages": PASSAGES}
+    values |= {"default": model.daily_limit, "extractive": EXTRACTIVE, "is_extractive": not model.targets}
+    async with (await database()).transaction(tenant_id) as connection:
+        questions = await _texts(connection, QUESTIONS, values)
+        longest = await _texts(connection, LONGEST, values)
+        past = await _past(connection, values)
+        left = await connection.scalar(LEFT, values)
+    sample = questions[:: max(1, len(questions) // SAMPLE)][:SAMPLE] if model.targets else []
+    found = [await find_passages(question, tenant_id, k=PASSAGES, filters={}) for question in sample]
+    sampled = [quoted_passages(passages) for passages in found]
+    fenced = "".join(f'<passage number="{n}">\n{chunk}\n</passage>\n' for n, chunk in enumerate(longest, 1))
+    return Load(questions, sampled, fenced, past, max(left or Decimal(0), Decimal(0)))
+
+
+async def _past(connection: AsyncConnection, values: dict[str, Any]) -> Past:
+    answers, *averages = (await connection.execute(PAST, values)).one()
+    known = [None if average is None else float(average) for average in averages]
+    return Past(*known) if answers >= quotes.EXPERIENCE else Past(None, None)
+
+
+async def _texts(connection: AsyncConnection, statement: Any, values: dict[str, Any]) -> list[str]:
+    return list(await connection.scalars(statement, values))
+
+
+def _extractive(load: Load, voices: int) -> Quote:
+    seconds = quotes.SECONDS_EXTRACTIVE if load.past.seconds is None else load.past.seconds
+    items = len(load.questions) * voices
+    return Quote(
+        items=items,
+        prompt_tokens=0,
+        output_tokens=0,
+        dollars=Decimal(0),
+        worst_tokens=0,
+        worst_dollars=Decimal(0),
+        minutes=_minutes(items, seconds),
+        basis="assumption" if load.past.seconds is None else "experience",
+        model=EXTRACTIVE,
+        left_today=load.left,
+    )
+
+
+def _minutes(items: int, seconds: float) -> float:
+    return round(items * seconds / min(items, settings().batch_at_once) / 60, 2)
+
+
+def _written(load: Load, chosen: Sequence[Persona], model: LanguageModel) -> Quote:
+    """Sum over personas: the first target is expected, the dearest that may stand in for it is the worst case."""
+    sums = [_for_persona(load, persona, model) for persona in chosen]
+    items, output = len(load.questions) * len(chosen), sum(one.output for one in sums)
+    assumed = quotes.SECONDS_TO_FIRST_TOKEN + output / items / quotes.TOKENS_A_SECOND
+    return Quote(
+        items=items,
+        prompt_tokens=sum(one.prompt for one in sums),
+        output_tokens=output,
+        dollars=_total([one.dollars for one in sums]),
+        worst_tokens=sum(one.worst_tokens for one in sums),
+        worst_dollars=_total([one.worst for one in sums]),
+        minutes=_minutes(items, assumed if load.past.seconds is None else load.past.seconds),
+        basis="assumption" if load.past.output_tokens is None else "experience",
+        model=model.for_role(chosen[0].role)[0].name,
+        left_today=load.left,
+    )
+
+
+class Sums(NamedTuple):
+    """Sum one persona's items: expected prompt and output tokens and dollars, and the worst case of both."""
+
+    prompt: int
+    output: int
+    dollars: Decimal | None
+    worst_tokens: int
+    worst: Decimal | None
+
+
+def _for_persona(load: Load, persona: Persona, model: LanguageModel) -> Sums:
+    targets = model.for_role(persona.role)
+    count, first = len(load.questions), targets[0]
+    counted = sum(count_prompt([question], first.model).tokens for question in load.questions)
+    sample = [count_prompt(_prompt(persona, passages), first.model).tokens for passages in load.sampled]
+    prompt = counted + count * (sum(sample) // len(sample))
+    expected = quotes.ASSUMED_OUTPUT_TOKENS if load.past.output_tokens is None else load.past.output_tokens
+    output = count * min(first.max_output_tokens, round(expected))
+    worst = [_worst(load, persona, target) for target in targets]
+    return Sums(
+        prompt,
+        output,
+        cost(price_of(first, prompt // count), Usage(prompt_tokens=prompt, completion_tokens=output)),
+        max(tokens for tokens, _ in worst),
+        None if any(dollars is None for _, dollars in worst) else max(dollars or Decimal(0) for _, dollars in worst),
+    )
+
+
+def _worst(load: Load, persona: Persona, target: Target) -> tuple[int, Decimal | None]:
+    """Return the most tokens and dollars that asking every question of this target can take."""
+    frame = count_prompt([*_prompt(persona, load.longest), "x" * FRAMING_BYTES], target.model).tokens
+    prompts = [frame + count_prompt([question], target.model).tokens for question in load.questions]
+    usage = Usage(prompt_tokens=sum(prompts), completion_tokens=target.max_output_tokens * len(prompts))
+    return sum(prompts) + target.max_output_tokens * len(prompts), cost(price_of(target, max(prompts)), usage)
+
+
+def _prompt(persona: Persona, passages: str) -> list[str]:
+    """Return the texts of a prompt as DSPy makes it, with an empty question."""
+    inputs = {"voice": persona.voice(), "passages": passages, "question": ""}
+    return [str(message["content"]) for message in dspy.ChatAdapter().format(AnswerFromPassages, [], inputs)]
+
+
+def _total(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    return None if None in amounts else sum((amount for amount in amounts if amount is not None), Decimal(0))
