@@ -8,6 +8,7 @@ paragraph's neighbouring sentences share a chunk, 95 % without overlap, 97 % wit
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
@@ -16,12 +17,13 @@ from kowai.types import Chunk, Heading, LoadedDocument
 # The splitter's time grows with the square of a text without words or of nothing but line ends: 8,000 line separators
 # take it 15 seconds. So it sees a few chunks at a time and no long runs of white space, which are boundaries anyway.
 WINDOW_CHUNKS = 8
+MARKDOWN = frozenset(("text/markdown", "application/x-ipynb+json", "application/msword", "application/rtf"))
 _CLEFT = re.compile(r"[\n\r\v\f\x85\u2028\u2029]\s{99,}")
 
 
 def chunk(document: LoadedDocument, size: int = 1000, overlap: int = 200) -> list[Chunk]:
     """Split `document` into chunks of at most `size` characters; every character but white space is in at least one."""
-    kind = MarkdownSplitter if document.media_type == "text/markdown" else TextSplitter
+    kind = MarkdownSplitter if document.media_type in MARKDOWN else TextSplitter
     splitter = kind(size, overlap)
     chunks: list[Chunk] = []
     headings = _Headings(document.headings)
@@ -32,13 +34,19 @@ def chunk(document: LoadedDocument, size: int = 1000, overlap: int = 200) -> lis
 
 
 def _stretches(document: LoadedDocument) -> Iterator[tuple[int | None, int, int]]:
-    """Yield the page, start and end of each text between page breaks and clefts."""
+    """Yield the page, start and end of each text between page breaks and clefts; of code, that of each definition."""
     spans: list[tuple[int | None, int, int]] = list(document.pages) or [(None, 0, len(document.text))]
+    cuts = [heading.start for heading in document.headings] if _is_source(document) else []
     for page, begin, end in spans:
-        for cleft in _CLEFT.finditer(document.text, begin, end):
-            yield page, begin, cleft.start()
-            begin = cleft.end()
-        yield page, begin, end
+        for start, stop in pairwise([begin, *(cut for cut in cuts if begin < cut < end), end]):
+            for cleft in _CLEFT.finditer(document.text, start, stop):
+                yield page, start, cleft.start()
+                start = cleft.end()
+            yield page, start, stop
+
+
+def _is_source(document: LoadedDocument) -> bool:
+    return document.content_type == "code" and document.media_type.startswith("text/x-")
 
 
 def _pieces(

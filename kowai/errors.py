@@ -166,6 +166,12 @@ class DuplicateId(BadRecord):
     code = "duplicate_id"
 
 
+class Bomb(DocumentError):
+    """Say that a document unpacks to so much more than it is that nobody made it to be read."""
+
+    code, http_status = "bomb", 413
+
+
 class DocumentTooLarge(DocumentError):
     code, http_status = "document_too_large", 413
 

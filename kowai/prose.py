@@ -1,7 +1,9 @@
 """A text under construction: collapses spaces, keeps paragraphs apart and knows where its headings begin."""
 
+from collections.abc import Iterable
+
 from kowai.decoding import canonical
-from kowai.types import Heading
+from kowai.types import Heading, PageSpan
 
 LINE, PARAGRAPH, SECTION = 1, 2, 3  # newlines; the splitter prefers the longest run of them
 
@@ -44,6 +46,10 @@ class Prose:
         """Put `mark` before what comes next, on its line whatever gaps lie between."""
         self._prefix = mark
 
+    def note_heading(self, level: int, title: str) -> None:
+        """Place a heading that says what follows without being written itself."""
+        self._headings.append(Heading(level, canonical(title), self._length + len(self._separator())))
+
     def open_heading(self, level: int) -> None:
         self.gap(SECTION)
         self._level, self._opened = level, len(self._parts)
@@ -73,3 +79,18 @@ class Prose:
         if self._newlines and not self._line:
             return "\n" * self._newlines
         return " " if self._space or self._newlines else ""
+
+
+def bound(pages: Iterable[Prose]) -> tuple[str, tuple[Heading, ...], tuple[PageSpan, ...]]:
+    """Bind pages into one text: return it, the headings on all of them, and where each page lies."""
+    texts: list[str] = []
+    headings: list[Heading] = []
+    spans: list[PageSpan] = []
+    start = 0
+    for number, page in enumerate(pages, 1):
+        text, found = page.finish()
+        headings += (Heading(level, title, start + place) for level, title, place in found)
+        spans.append(PageSpan(number, start, start + len(text)))
+        texts.append(text)
+        start += len(text) + SECTION
+    return ("\n" * SECTION).join(texts), tuple(headings), tuple(spans)

@@ -1,6 +1,6 @@
 """Bytes to a document: choose the loader, keep the limits, refuse what holds nothing."""
 
-from kowai.errors import DocumentTooLarge, EmptyDocument
+from kowai.errors import Corrupt, DocumentTooLarge, EmptyDocument
 from kowai.loaders import Limits
 from kowai.sniffing import choose
 from kowai.types import LoadedDocument
@@ -15,7 +15,10 @@ def read(
     """
     if len(data) > limits.max_bytes:
         raise DocumentTooLarge.beyond(name, limits.max_bytes)
-    document = choose(data, name, media_type).load(data, name, limits, charset)
+    try:
+        document = choose(data, name, media_type).load(data, name, limits, charset)
+    except RecursionError as error:
+        raise Corrupt(f"{name} is nested too deeply: export it again.", operator=str(error)) from error
     if not document.text.strip():
         raise EmptyDocument(f"{name} holds no text.")
     return document

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from kowai.decoding import is_binary
-from kowai.errors import EmptyDocument, FormatMismatch, UnknownFormat
+from kowai.errors import EmptyDocument, Encrypted, FormatMismatch, UnknownFormat
 from kowai.loaders import Loader, loader_for, loaders
 
 HEAD_BYTES = 1024
@@ -28,7 +28,6 @@ class Kind(NamedTuple):
 OFFICE = "application/vnd.openxmlformats-officedocument"
 PDF = Kind("application/pdf", "a PDF")
 HTML = Kind("text/html", "an HTML page")
-OLD_OFFICE = Kind("application/x-ole-storage", "an old Office document")
 ARCHIVE = Kind("application/zip", "a ZIP archive")
 SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", Kind("image/png", "a PNG image")),
@@ -38,7 +37,6 @@ SIGNATURES = (
     (0, b"MM\0*", Kind("image/tiff", "a TIFF image")),
     (8, b"WEBP", Kind("image/webp", "a WebP image")),
     (0, b"{\\rtf", Kind("application/rtf", "a rich text document")),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLD_OFFICE),
     (0, b"\x1f\x8b\x08", Kind("application/gzip", "a gzip archive")),
     (0, b"7z\xbc\xaf\x27\x1c", Kind("application/x-7z-compressed", "a 7z archive")),
     (0, b"Rar!\x1a\x07", Kind("application/vnd.rar", "a RAR archive")),
@@ -48,21 +46,39 @@ SIGNATURES = (
     (0, b"MZ\x90\0", Kind("application/x-msdownload", "a program")),
     (0, b"SQLite format 3\0", Kind("application/vnd.sqlite3", "a SQLite database")),
     (4, b"ftyp", Kind("video/mp4", "a video")),
+    (257, b"ustar", Kind("application/x-tar", "a TAR archive")),
     (0, b"OggS", Kind("audio/ogg", "a sound recording")),
     (0, b"ID3", Kind("audio/mpeg", "a sound recording")),
 )
 PARTS = {
-    "word/document.xml": Kind(f"{OFFICE}.wordprocessingml.document", "a Word document"),
-    "ppt/presentation.xml": Kind(f"{OFFICE}.presentationml.presentation", "a PowerPoint presentation"),
-    "xl/workbook.xml": Kind(f"{OFFICE}.spreadsheetml.sheet", "an Excel workbook"),
+    "word/": Kind(f"{OFFICE}.wordprocessingml.document", "a Word document"),
+    "ppt/": Kind(f"{OFFICE}.presentationml.presentation", "a PowerPoint presentation"),
+    "xl/workbook.bin": Kind("application/vnd.ms-excel.12", "an Excel workbook"),
+    "xl/": Kind(f"{OFFICE}.spreadsheetml.sheet", "an Excel workbook"),
 }
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+LOCKED = "EncryptedPackage"
+STREAMS = {
+    "__properties_version1.0": Kind("application/vnd.ms-outlook", "an Outlook message"),
+    "PowerPoint Document": Kind("application/vnd.ms-powerpoint", "an old PowerPoint presentation"),
+    "WordDocument": Kind("application/msword", "an old Word document"),
+    "Workbook": Kind("application/vnd.ms-excel", "an old Excel workbook"),
+    "Book": Kind("application/vnd.ms-excel", "an old Excel workbook"),
+}
+OLD_OFFICE = Kind("application/x-ole-storage", "an old Office document")
 OPEN_DOCUMENTS = {
     "application/epub+zip": "an EPUB book",
     "application/vnd.oasis.opendocument.text": "an OpenDocument text",
     "application/vnd.oasis.opendocument.spreadsheet": "an OpenDocument spreadsheet",
     "application/vnd.oasis.opendocument.presentation": "an OpenDocument presentation",
 }
-KINDS = (PDF, *(kind for _, _, kind in SIGNATURES), *PARTS.values(), *(Kind(*item) for item in OPEN_DOCUMENTS.items()))
+KINDS = (
+    PDF,
+    *(kind for _, _, kind in SIGNATURES),
+    *PARTS.values(),
+    *STREAMS.values(),
+    *(Kind(*item) for item in OPEN_DOCUMENTS.items()),
+)
 SIGNED = frozenset(kind.media_type for kind in KINDS)
 _PAGE = re.compile(rb"(?is)(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype\s+html|<html[\s>])")
 
@@ -75,6 +91,8 @@ def choose(data: bytes, name: str, media_type: str | None = None) -> Loader:
     if not data:
         raise EmptyDocument(f"{name} is empty.")
     promised = _promised(name, media_type)
+    if data.startswith(OLE) and LOCKED.encode("utf-16-le") in data:
+        raise Encrypted(f"{name} is locked by a password: save it without one.")
     kind = kind_of(data)
     if kind is None:
         return _unsigned(data, name, promised)
@@ -93,8 +111,10 @@ def kind_of(data: bytes) -> Kind | None:
     head = data[:HEAD_BYTES]
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-") or (b"%PDF-" in head and is_binary(head)):
         return PDF
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _inside_archive(data)
+    if head.startswith(OLE):
+        return next((kind for name, kind in STREAMS.items() if name.encode("utf-16-le") in data), OLD_OFFICE)
     found = ((mark, kind) for offset, mark, kind in SIGNATURES if head.startswith(mark, offset))
     return next((kind for mark, kind in found if not mark.isalnum() or is_binary(head)), None)  # "ID3 tags are" is text
 
@@ -131,4 +151,4 @@ def _inside_archive(data: bytes) -> Kind:
     media_type = declared.decode("ascii", "replace").strip()
     if media_type in OPEN_DOCUMENTS:
         return Kind(media_type, OPEN_DOCUMENTS[media_type])
-    return next((kind for part, kind in PARTS.items() if part in names), ARCHIVE)
+    return next((kind for part, kind in PARTS.items() if any(name.startswith(part) for name in names)), ARCHIVE)

@@ -32,14 +32,23 @@ _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORE
 def load(data: bytes, name: str, limits: Limits = Limits(), charset: str | None = None) -> LoadedDocument:
     tree = LexborHTMLParser(_flat(_decoded(data, name, charset)))
     title = _title(tree)
+    text, headings = _written(tree).finish()
+    first = min(headings, key=lambda heading: heading.level, default=None)
+    title = title or (first.title if first else None)
+    return LoadedDocument(text=text, media_type="text/html", title=title, headings=headings)
+
+
+def written(data: bytes, name: str, charset: str | None = None) -> Prose:
+    """Return what a reader of one page of a larger document sees."""
+    return _written(LexborHTMLParser(_flat(_decoded(data, name, charset))))
+
+
+def _written(tree: LexborHTMLParser) -> Prose:
     tree.strip_tags(DROPPED)
     prose = Prose()
     if tree.body is not None:
         _Page(prose).write(_content(tree.body))
-    text, headings = prose.finish()
-    first = min(headings, key=lambda heading: heading.level, default=None)
-    title = title or (first.title if first else None)
-    return LoadedDocument(text=text, media_type="text/html", title=title, headings=headings)
+    return prose
 
 
 def _decoded(data: bytes, name: str, charset: str | None) -> str:

@@ -27,11 +27,16 @@ def load(data: bytes, name: str, limits: Limits = Limits(), charset: str | None 
     text = decode(data, name, charset)
     front = _FRONT_MATTER.match(text)
     body = front.end() if front else 0
-    headings = tuple(_headings(text, body))
+    headings = headings_of(text, body)
     declared = _FRONT_TITLE.search(text, 0, body)
     first = min(headings, key=lambda heading: heading.level, default=None)
     title = declared[2] if declared else first.title if first else None
     return LoadedDocument(text=text, media_type="text/markdown", title=title, headings=headings)
+
+
+def headings_of(text: str, body: int = 0) -> tuple[Heading, ...]:
+    """Return the headings from character `body` on."""
+    return tuple(_headings(text, body))
 
 
 def _headings(text: str, body: int) -> Iterator[Heading]:

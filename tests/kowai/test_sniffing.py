@@ -39,7 +39,7 @@ def archive(*names: str, mimetype: str = "") -> bytes:
         (b"<p>hi", "a.htm", "html"),
         (b"text", "a.txt", "text"),
         (b"text", "README", "text"),
-        (b"a: 1", "a.yaml", "text"),
+        (b"a: 1", "a.yaml", "code"),
         (b"<!-- x -->\n<!DOCTYPE html><p>hi", "a.txt", "html"),
         (b"\xef\xbb\xbf<html lang=en>", "page", "html"),
         (b"<html> is an element", "a.md", "markdown"),
