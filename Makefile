@@ -43,6 +43,7 @@ clean:
 .venv/.made: $(UV_LOCK)
 	@test -n "$(PYTHON)" || { echo "KowAI needs Python 3.11, 3.12 or 3.13, and none is on the PATH." \
 	    "Install one, or name it: make up PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Making .venv with $(PYTHON) ..."
 	@if test "$(UV)" = .venv/bin/uv; then \
 	    $(PYTHON) -m venv .venv || { echo "Python cannot make a virtual environment." \
 	        "On Debian and Ubuntu: apt install python3-venv"; exit 1; }; \

@@ -43,6 +43,7 @@ class Database(Block):
         if key not in engines:
             engines[key] = create_async_engine(
                 url,
+                hide_parameters=True,  # an error's text ends in logs, which no tenant's text may
                 pool_size=self.pool_size,
                 max_overflow=self.pool_size,
                 connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5},

@@ -12,6 +12,7 @@ from tasks.bury import bury
 from tasks.claim import claim
 from tasks.embed import embed_chunks
 from tasks.index import index
+from tasks.progress import begin_progress, show_progress
 from tasks.read import read
 from tasks.receive import find_tenant, receive_ingestion
 from tasks.report import report_ingestion
@@ -40,13 +41,16 @@ async def ingest_documents(sources: Sequence[str] = (), tenant: str = "default")
 async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
     """Carry out a stored ingestion: accept, then read, embed and index batch by batch, then report."""
     await accept(ingestion_id, tenant_id)
+    bar = await begin_progress(ingestion_id)
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
-            group.create_task(_work_through(ingestion_id, tenant_id))
+            group.create_task(_work_through(ingestion_id, tenant_id, bar))
+    if bar:
+        await show_progress(bar, ingestion_id, tenant_id)
     await report_ingestion(ingestion_id, tenant_id)
 
 
-async def _work_through(ingestion_id: UUID, tenant_id: UUID) -> None:
+async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -> None:
     while items := await claim(ingestion_id, tenant_id, BATCH):
         try:
             readings = await read(items, tenant_id)
@@ -54,3 +58,5 @@ async def _work_through(ingestion_id: UUID, tenant_id: UUID) -> None:
             await index(readings, embedded, tenant_id)
         except KowaiError as error:
             await bury(items, error, tenant_id)
+        if bar:
+            await show_progress(bar, ingestion_id, tenant_id)

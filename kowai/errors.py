@@ -126,6 +126,10 @@ class SourceForbidden(DocumentError):
     code = "source_forbidden"
 
 
+class SourceEmpty(DocumentError):
+    code = "source_empty"
+
+
 class SourceLoop(DocumentError):
     code = "source_loop"
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator
 
 from kowai.errors import InvalidInput
+from kowai.storable import check_storable
 from kowai.types import ContentType, Value
 
 
@@ -49,7 +50,8 @@ class Filters(Value):
 
 
 def checked_filters(given: Mapping[str, Any]) -> Filters:
-    """Return the filters that a client wrote. Raises FilterInvalid, which names what is wrong and what is known."""
+    """Return the filters that a client wrote. Raises NotStorable, and FilterInvalid, which names what is known."""
+    check_storable(given)
     try:
         return Filters.model_validate(dict(given))
     except ValidationError as error:

@@ -16,9 +16,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from kowai.errors import DocumentError, DocumentTooLarge, SourceForbidden, SourceLoop, SourceMissing, UnknownFormat
+from kowai.errors import (
+    DocumentError,
+    DocumentTooLarge,
+    FetchRefused,
+    SourceEmpty,
+    SourceForbidden,
+    SourceLoop,
+    SourceMissing,
+    UnknownFormat,
+)
 
 _MAGIC = re.compile(r"[*?\[]")
+_ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 class Found(NamedTuple):
@@ -32,7 +42,8 @@ class Walk:
     """Yield the files of `source`; afterwards `skipped` says how many files and links were passed over.
 
     `roots` are the folders that sources must lie in; none means anywhere. Names are held for one folder at a time.
-    Raises SourceMissing, SourceForbidden, SourceLoop or UnknownFormat when the source itself is none.
+    Raises SourceMissing, SourceForbidden, SourceLoop, SourceEmpty, FetchRefused or UnknownFormat when the source itself
+    is none.
     """
 
     def __init__(self, source: str, suffixes: Collection[str], roots: Collection[Path] = ()) -> None:
@@ -43,6 +54,8 @@ class Walk:
 
     def __iter__(self) -> Iterator[Found]:
         self.skipped = 0
+        if _ADDRESS.match(self._source):
+            raise FetchRefused(f"{self._source} cannot be fetched: only http and https are.")
         path = _absolute(self._source)
         folder, pattern = path, ["**"]
         if (magic := _MAGIC.search(path)) and not os.path.lexists(path):
@@ -50,11 +63,20 @@ class Walk:
             folder, pattern = path[:cut] or "/", path[cut + 1 :].split("/")
         mode = self._checked(folder).st_mode
         if stat.S_ISDIR(mode):
-            yield from self._walk(folder, pattern)
+            yield from self._some(self._walk(folder, pattern))
         elif pattern == ["**"] and stat.S_ISREG(mode):
             yield Found(path)
         else:
             raise UnknownFormat(f"{self._source} is neither a file nor a folder.")
+
+    def _some(self, found: Iterator[Found]) -> Iterator[Found]:
+        """Yield what there is, and say so when there is nothing: nobody names a folder to have nothing read."""
+        first = next(found, None)
+        if first is None:
+            passed = f" ({self.skipped:,} other files)" if self.skipped else ""
+            raise SourceEmpty(f"{self._source} holds no document that KowAI can read{passed}.")
+        yield first
+        yield from found
 
     def _checked(self, path: str) -> os.stat_result:
         try:

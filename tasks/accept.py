@@ -1,6 +1,7 @@
 """Turn the sources of an ingestion into items, each of which will end somewhere."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,11 +13,12 @@ from sqlmodel import col, select
 
 from blocks.connections import database
 from kowai import jsonl
-from kowai.errors import DocumentError, KowaiError, SourceForbidden
+from kowai.errors import DocumentError, DuplicateId, InvalidInput, KowaiError, SourceForbidden
 from kowai.labels import handling_of
 from kowai.loaders import suffixes
 from kowai.settings import settings
-from kowai.sources import Walk
+from kowai.sources import Walk, is_url
+from kowai.storable import storable
 from kowai.tables.ingestion import Ingestion, IngestionItem, Source
 from tasks.step import step
 
@@ -29,7 +31,7 @@ async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
     store = await database()
     async with store.transaction(tenant_id) as connection:
         sources = await connection.scalar(select(col(Ingestion.sources)).where(col(Ingestion.id) == ingestion_id))
-    items = _items(sources or [])
+    items = _distinct(_items(sources or []))
     while batch := await asyncio.to_thread(lambda: list(islice(items, BATCH))):
         rows = [item | {"ingestion_id": ingestion_id, "tenant_id": tenant_id} for item in batch]
         async with store.transaction(tenant_id) as connection:
@@ -38,8 +40,8 @@ async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
 
 @step
 async def remember(uris: Iterable[str], tenant_id: UUID) -> None:
-    """Keep sources for the nightly ingestion."""
-    rows = [{"tenant_id": tenant_id, "uri": uri} for uri in uris]
+    """Keep sources for the nightly ingestion. Raises InvalidInput for what cannot be the name of one."""
+    rows = [{"tenant_id": tenant_id, "uri": _named(uri)} for uri in uris]
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(postgresql.insert(Source).on_conflict_do_nothing(), rows)
 
@@ -51,6 +53,28 @@ async def remembered_sources(tenant_id: UUID) -> list[str]:
         return list(await connection.scalars(select(col(Source.uri)).order_by(col(Source.created_at))))
 
 
+def _named(uri: str) -> str:
+    if not uri.strip():
+        raise InvalidInput("A source has no name: give a folder, a glob, a file or a URL.")
+    return storable(uri)
+
+
+def _distinct(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield every item once; another document under an id that was there before is a dead letter of its own."""
+    places: dict[str, tuple[Any, ...]] = {}
+    repeats: Counter[str] = Counter()
+    for item in items:
+        uri, details = str(item["uri"]), item["details"]
+        place = (details.get("path"), details.get("offset"), details.get("url"))
+        if uri not in places:
+            places[uri] = place
+            yield item
+        elif places[uri] != place or "original" in details:
+            repeats[uri] += 1
+            error = DuplicateId(f"Another document has the id {uri!r} already: rename one of them.")
+            yield _dead(f"{uri}#{repeats[uri] + 1}", error)
+
+
 def _items(sources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for source in sources:
         for item in _found(source):
@@ -59,9 +83,11 @@ def _items(sources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _found(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
     uri = str(source["uri"])
-    if "original" in source:
+    if "cause" in source:
+        yield _item(uri) | {"state": "dead", "cause": source["cause"], "sentence": source["sentence"]}
+    elif "original" in source:
         yield _item(uri, details=source)
-    elif uri.startswith(("http://", "https://")):
+    elif is_url(uri):
         yield _item(uri, details={"url": uri})
     else:
         yield from _files(uri)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from prefect.artifacts import acreate_progress_artifact, acreate_table_artifact
+from prefect.artifacts import acreate_table_artifact
 from prefect.context import FlowRunContext
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,7 @@ from kowai.tables.ingestion import IngestionItem as Row
 from tasks.step import step
 
 SHOWN = 200
+COLUMNS = ("outcome", "documents", "document", "cause", "why")  # Prefect shows those of the first row, and no others
 
 
 class Counts(NamedTuple):
@@ -61,11 +62,12 @@ async def report_ingestion(ingestion_id: UUID, tenant_id: UUID) -> Counts:
 
 async def _show(counts: Counts, dead: list[dict[str, Any]], ingestion_id: UUID) -> None:
     description = f"Ingestion {ingestion_id}: accepted = indexed + unchanged + dead + in progress."
-    table: list[dict[str, Any]] = [{"outcome": name, "documents": count} for name, count in counts._asdict().items()]
+    table = [
+        dict.fromkeys(COLUMNS, "") | {"outcome": name, "documents": count} for name, count in counts._asdict().items()
+    ]
     table += [
-        {"outcome": "dead letter", "document": item["uri"], "cause": item["cause"], "why": item["sentence"]}
+        dict.fromkeys(COLUMNS, "")
+        | {"outcome": "dead letter", "document": item["uri"], "cause": item["cause"], "why": item["sentence"]}
         for item in dead
     ]
-    progress = 100.0 * (counts.accepted - counts.in_progress) / max(1, counts.accepted)
     await acreate_table_artifact(key="ingestion", table=table, description=description)
-    await acreate_progress_artifact(key="ingestion-progress", progress=progress, description=description)

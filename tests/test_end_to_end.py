@@ -163,8 +163,11 @@ def test_an_ingestion_from_the_form_accounts_for_every_document(up: Running, tmp
     eventually(lambda: up.prefect.get(f"/flow_runs/{run['id']}").json()["state_type"] == "COMPLETED")
     wanted = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}, "type": {"any_": ["table"]}}}
     (artifact,) = up.prefect.post("/artifacts/filter", json=wanted).json()
+    bar = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}, "type": {"any_": ["progress"]}}}
+    assert [float(one["data"]) for one in up.prefect.post("/artifacts/filter", json=bar).json()] == [100.0]
     rows = json.loads(artifact["data"]) if isinstance(artifact["data"], str) else artifact["data"]
-    counts = {row["outcome"]: row.get("documents") for row in rows if "documents" in row}
+    assert {tuple(row) for row in rows} == {("outcome", "documents", "document", "cause", "why")}  # else none is shown
+    counts = {row["outcome"]: row["documents"] for row in rows if row["documents"] != ""}
     assert (counts["accepted"], counts["indexed"], counts["dead"], counts["in_progress"]) == (4, 1, 3, 0)
 
 
@@ -177,6 +180,13 @@ def test_documents_sent_as_json_are_found_when_the_call_returns(up: Running) -> 
     assert found["external_id"] == "z1"
     assert text[found["start"] : found["end"]] == found["text"]
     assert up.api.post("/api/v1/documents:batch", json=batch).json()["unchanged"] == 1
+
+
+def test_a_file_that_is_too_large_is_dead_and_takes_no_other_along(up: Running) -> None:
+    files = [("files", ("huge.txt", b"x" * 100_000_001)), ("files", ("numbat.md", b"The numbat eats termites."))]
+    ledger = up.api.post("/api/v1/documents", files=files).raise_for_status().json()
+    assert (ledger["accepted"], ledger["indexed"], ledger["dead"]) == (2, 1, 1)
+    assert ledger["items"][0]["cause"] == "document_too_large"
 
 
 def test_an_uploaded_file_becomes_a_new_version_when_it_changes(up: Running) -> None:
@@ -209,6 +219,7 @@ def test_the_command_line_asks_and_ingests(up: Running, tmp_path: Path) -> None:
         ({"query": "\x00\x01\x02 abc"}, "question_unreadable"),
         ({"query": "who?", "persona": "nobody"}, "unknown_persona"),
         ({"question": 7}, "invalid_request"),
+        ({"query": "who?", "filters": {"metadata": {"team": "a\0"}}}, "not_storable"),
     ],
 )
 def test_bad_questions_are_refused_with_a_code_and_a_sentence(up: Running, body: dict[str, Any], code: str) -> None:

@@ -45,10 +45,11 @@ def print_passages(reply: dict[str, Any]) -> None:
 
 
 def place_of(found: dict[str, Any]) -> str:
-    """Name the document, page and characters a citation or passage comes from."""
+    """Name the document, version, page and characters a citation or passage comes from."""
     title, name = found.get("title"), found["external_id"]
+    heading = f"{title} - " if title and title != name else ""
     page = f", page {found['page']}" if found.get("page") else ""
-    return f"{f'{title} - ' if title and title != name else ''}{name}{page}, characters {found['start']}-{found['end']}"
+    return f"{heading}{name}, version {found['version']}{page}, characters {found['start']}-{found['end']}"
 
 
 def summary(reply: dict[str, Any]) -> str:

@@ -50,7 +50,8 @@ def greet(place: Layout, settings: Settings) -> None:
     """Print where everything is; the first time, the key as well; the ready line last and alone."""
     url = environment.shim_url(settings)
     prefect = environment.own_prefect(settings) or environment.embedded_prefect_url(settings)
-    typer.echo(f"\nAPI and its documentation: {url}/docs")
+    typer.echo(f"\nChat: {url}/")
+    typer.echo(f"API and its documentation: {url}/docs")
     typer.echo(f"Prefect UI: {prefect.removesuffix('/api')}")
     if environment.own_prefect(settings) is None:
         typer.echo(f"  (it asks for the text in {place.secrets / 'prefect-auth'})")

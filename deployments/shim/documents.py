@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from blocks.connections import bucket
 from deployments.shim.identity import Caller, Principal
@@ -16,6 +16,7 @@ from flows.ingest import ingest_stored
 from kowai.errors import DocumentTooLarge, Forbidden, InvalidInput
 from kowai.labels import Handling
 from kowai.settings import settings
+from kowai.storable import storable
 from tasks.accept import remember
 from tasks.receive import receive_ingestion
 
@@ -31,7 +32,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    id: str = Field(alias="_id", min_length=1, max_length=1000)
+    id: Annotated[str, AfterValidator(storable)] = Field(alias="_id", min_length=1, max_length=1000)
     title: str | None = Field(None, max_length=2000)
     text: str
     metadata: dict[str, Any] = Field(
@@ -96,10 +97,13 @@ async def get_ledger(ingestion_id: UUID, caller: Caller) -> Ledger:
 
 
 async def _stored(file: UploadFile, tenant_id: UUID) -> dict[str, Any]:
-    if (file.size or 0) > settings().max_document_bytes:
-        raise DocumentTooLarge(f"'{file.filename}' is larger than {settings().max_document_bytes:,} bytes.")
+    """Keep an uploaded file; one that is too large is counted as dead and takes no other along."""
     if not file.filename:
         raise InvalidInput("Every uploaded file needs a name.")
+    if (file.size or 0) > settings().max_document_bytes:
+        error = DocumentTooLarge.beyond(file.filename, settings().max_document_bytes)
+        return {"uri": storable(file.filename), "cause": error.code, "sentence": error.sentence}
+    storable(file.filename)
     return await _source(file.filename, PurePath(file.filename).name, await file.read(), tenant_id)
 
 

@@ -1,5 +1,7 @@
 """The only place where errors become HTTP."""
 
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -40,13 +42,19 @@ def _headers(error: KowaiError) -> dict[str, str]:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    faults = [f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()]
-    return JSONResponse(body("invalid_request", "; ".join(faults) or "The request cannot be read.", 422), 422)
+    sentence = "; ".join(map(_fault, error.errors())) or "The request cannot be read."
+    return JSONResponse(body("invalid_request", sentence, 422), 422)
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    if fault["type"] == "json_invalid":
+        return f"The body is not JSON: {fault['ctx']['error']}, at character {fault['loc'][-1]}"
+    return f"{'.'.join(map(str, fault['loc'][1:])) or 'The body'}: {fault['msg']}"
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    codes = {404: "no_such_route", 405: "method_not_allowed"}
+    codes = {400: "invalid_request", 404: "no_such_route", 405: "method_not_allowed"}
     return JSONResponse(
         body(codes.get(error.status_code, "http_error"), str(error.detail), error.status_code), error.status_code
     )

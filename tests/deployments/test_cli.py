@@ -31,6 +31,7 @@ ANSWER = {
         {
             "external_id": "/docs/warranty.pdf",
             "title": "Warranty",
+            "version": 1,
             "page": 3,
             "start": 10,
             "end": 42,
@@ -158,7 +159,7 @@ def test_an_answer_is_printed_with_its_citations_and_what_is_unknown(ask: Run, s
     outcome = ask("ask", "How long?", "--persona", "developer")
     assert outcome.code == 0
     assert "The warranty lasts [two] years." in outcome.out
-    assert "[1] Warranty - /docs/warranty.pdf, page 3, characters 10-42" in outcome.out
+    assert "[1] Warranty - /docs/warranty.pdf, version 1, page 3, characters 10-42" in outcome.out
     assert "Our warranty lasts two years." in outcome.out
     assert "confidence unknown" in outcome.out
     assert stand_in.seen == [("query", {"query": "How long?", "persona": "developer"}, "Bearer kowai_key")]
@@ -177,7 +178,7 @@ def test_a_refused_question_gives_its_sentence_and_exit_code_1(ask: Run, stand_i
 def test_passages_are_printed_with_where_they_come_from(ask: Run, stand_in: StandIn) -> None:
     stand_in.replies = [(200, {"passages": [ANSWER["citations"][0] | {"text": "Two years.", "score": 0.5}]})]  # pyright: ignore
     outcome = ask("search", "warranty", "-k", "3")
-    assert "1. Warranty - /docs/warranty.pdf, page 3, characters 10-42  (0.500)" in outcome.out
+    assert "1. Warranty - /docs/warranty.pdf, version 1, page 3, characters 10-42  (0.500)" in outcome.out
     assert stand_in.seen[0][1] == {"query": "warranty", "k": 3}
 
 

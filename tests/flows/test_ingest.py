@@ -17,9 +17,10 @@ from blocks.database import Database
 from blocks.embedder import Embedder
 from deployments.shim.ledgers import Ledger, read_ledger
 from flows.ingest import ingest_stored
-from kowai.errors import Unavailable
+from kowai.errors import InvalidInput, Unavailable
 from kowai.settings import settings
 from kowai.tables.ingestion import IngestionItem
+from tasks.accept import remember
 from tasks.claim import claim
 from tasks.receive import receive_ingestion
 from tasks.retrieve import find_passages
@@ -63,6 +64,34 @@ async def test_bad_files_die_with_their_causes_and_the_good_one_is_found(
     assert causes["really.pdf"]
     assert all(item.sentence for item in ledger.items if item.state == "dead")
     assert await found("Do otters hold hands?", tenant) == [str(folder / "good.md")]
+
+
+async def test_another_document_under_the_same_id_is_dead_and_not_lost(
+    store: Database, tenant: UUID, folder: Path
+) -> None:
+    for name, animal in (("first", "otter"), ("second", "badger")):
+        line = json.dumps({"_id": "1", "text": f"The {animal} digs."})
+        (folder / f"{name}.jsonl").write_text(line)
+    ledger = await ingested(tenant, folder, folder / "first.jsonl")
+    assert (ledger.accepted, ledger.indexed, ledger.dead) == (2, 1, 1)
+    assert [(item.uri, item.cause) for item in ledger.items if item.cause] == [("1#2", "duplicate_id")]
+
+
+async def test_what_was_refused_at_the_door_is_counted(store: Database, tenant: UUID) -> None:
+    refused = {"uri": "huge.txt", "cause": "document_too_large", "sentence": "It is too large."}
+    ingestion_id = await receive_ingestion([refused], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    (item,) = (await read_ledger(ingestion_id, tenant)).items
+    assert (item.state, item.cause) == ("dead", "document_too_large")
+
+
+@pytest.mark.parametrize("source", ["", "  ", "/tmp/nul\0byte", "/tmp/half\ud83da pair"])
+async def test_what_cannot_name_a_source_is_refused_before_anything_is_stored(
+    store: Database, tenant: UUID, source: str
+) -> None:
+    with pytest.raises(InvalidInput):
+        await remember([source], tenant)
 
 
 async def test_reading_again_costs_nothing_and_a_change_is_a_new_version(
