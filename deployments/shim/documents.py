@@ -56,18 +56,26 @@ class Sources(Handling):
         return self.model_dump(include=set(Handling.model_fields), exclude_none=True)
 
 
+class Told(Handling):
+    """Hold what a query string says of uploaded files: one model, for FastAPI reads no other beside it."""
+
+    mode: Mode = "sync"
+
+    def handling(self) -> dict[str, Any]:
+        return self.model_dump(include=set(Handling.model_fields), exclude_none=True)
+
+
 @router.post("/documents")
 async def upload(
     files: Annotated[list[UploadFile], File(description="Any number of files.")],
     caller: Caller,
     request: Request,
     response: Response,
-    handling: Annotated[Handling, Query()],
-    mode: Mode = "sync",
+    told: Annotated[Told, Query()],
 ) -> Ledger:
     """Store the files and index them; each is known by its file name."""
-    sources = [await _stored(file, caller.tenant_id) | handling.told() for file in files]
-    return await _ingest(sources, caller, mode, request=request, response=response)
+    sources = [await _stored(file, caller.tenant_id) | told.handling() for file in files]
+    return await _ingest(sources, caller, told.mode, request=request, response=response)
 
 
 @router.post("/documents:batch")
