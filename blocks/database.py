@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from kowai.errors import Unavailable
-from kowai.tenancy import enter
+from kowai.tenancy import ENTER, entry
 
 # A cached generic plan would pick one index for every tenant's size.
 SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
@@ -57,11 +58,14 @@ class Database(Block):
         `durable=False` is for what may be lost with the machine because it is said again or was never promised.
         """
         try:
+            bound = entry(tenant_id, durable=durable)
             async with self.engine().begin() as connection:
-                await enter(connection, tenant_id, durable=durable)
+                driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+                async with driver.pipeline():  # BEGIN and the tenant travel together
+                    await driver.execute(ENTER, bound)
                 yield connection
-        except DBAPIError as error:
-            if isinstance(error, OperationalError) or error.connection_invalidated:
+        except (DBAPIError, psycopg.OperationalError) as error:
+            if not isinstance(error, DBAPIError) or isinstance(error, OperationalError) or error.connection_invalidated:
                 raise Unavailable("The database cannot be reached; try again shortly.", operator=str(error)) from error
             raise
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Table, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Table
 
 from kowai.errors import TenantMissing
 
@@ -35,14 +34,14 @@ def is_tenant_owned(table: Table) -> bool:
     return "tenant_id" in table.columns
 
 
-ENTER = text("select set_config('app.tenant', :tenant, true), set_config('synchronous_commit', :durable, true)")
+ENTER = "select set_config('app.tenant', %(tenant)s, true), set_config('synchronous_commit', %(durable)s, true)"
 
 
-async def enter(connection: AsyncConnection, tenant_id: UUID | None, *, durable: bool = True) -> None:
-    """Bind the connection's current transaction to one tenant. Raises TenantMissing for None.
+def entry(tenant_id: UUID | None, *, durable: bool = True) -> dict[str, str]:
+    """Return the parameters of ENTER, which binds a transaction to one tenant. Raises TenantMissing for None.
 
     One that is not `durable` may be undone by a power cut in the second after it; it never waits for the disk.
     """
     if tenant_id is None:
         raise TenantMissing("This request belongs to no tenant.")
-    await connection.execute(ENTER, {"tenant": str(tenant_id), "durable": "on" if durable else "off"})
+    return {"tenant": str(tenant_id), "durable": "on" if durable else "off"}
