@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from kowai.errors import Unavailable
-from kowai.tenancy import ENTER, entry
+from kowai.tenancy import entry
 
 # A cached generic plan would pick one index for every tenant's size.
 SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
@@ -47,7 +47,8 @@ class Database(Block):
                 hide_parameters=True,  # an error's text ends in logs, which no tenant's text may
                 pool_size=self.pool_size,
                 max_overflow=self.pool_size,
-                connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5},
+                # The transaction's first statement begins it: psycopg's own BEGIN would be a round trip more.
+                connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5, "autocommit": True},
             )
         return engines[key]
 
@@ -58,15 +59,17 @@ class Database(Block):
         `durable=False` is for what may be lost with the machine because it is said again or was never promised.
         """
         try:
-            bound = entry(tenant_id, durable=durable)
+            begin = entry(tenant_id, durable=durable)
             async with self.engine().begin() as connection:
                 driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
-                async with driver.pipeline():  # BEGIN and the tenant travel together
-                    await driver.execute(ENTER, bound)
+                await driver.execute(cast("LiteralString", begin))
                 yield connection
-        except (DBAPIError, psycopg.OperationalError) as error:
-            if not isinstance(error, DBAPIError) or isinstance(error, OperationalError) or error.connection_invalidated:
-                raise Unavailable("The database cannot be reached; try again shortly.", operator=str(error)) from error
+        except psycopg.OperationalError as error:
+            await self.engine().dispose()  # what one connection has lost, those at rest have lost as well
+            raise _away(error) from error
+        except DBAPIError as error:
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise _away(error) from error
             raise
 
     @asynccontextmanager
@@ -78,8 +81,12 @@ class Database(Block):
                 await connection.execute(SQL("listen {}").format(Identifier(channel)))
                 yield (notice.payload async for notice in connection.notifies())
         except psycopg.OperationalError as error:
-            raise Unavailable("The database cannot be reached; try again shortly.", operator=str(error)) from error
+            raise _away(error) from error
 
     async def close(self) -> None:
         for engine in _engines.pop(asyncio.get_running_loop(), {}).values():
             await engine.dispose()
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable("The database cannot be reached; try again shortly.", operator=str(error))

@@ -1,45 +1,64 @@
 """What leaves the database: effects on other systems, held until they are delivered."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import Executable, text, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from blocks.connections import database
 from kowai.errors import KowaiError
 from kowai.tables.identity import Tenant
-from kowai.tables.ingestion import Ingestion
 from kowai.tables.ledger import Outbox
-from kowai.tables.queries import Query
 
 LONGEST_DELAY = timedelta(minutes=10)
 
+NOTE_RUN = text(
+    "with noted as (update query set flow_run_id = :run where id = :id)"
+    " update ingestion set flow_run_id = :run where id = :id"
+)
 
-async def put(
-    kind: str,
-    entry_id: UUID,
-    tenant_id: UUID,
-    payload: dict[str, Any],
-    *,
-    delay_seconds: float = 0,
-    durable: bool = True,
-) -> None:
-    """Write or replace one entry, due after the delay."""
-    due_at = datetime.now(UTC) + timedelta(seconds=delay_seconds)
-    content: dict[str, Any] = {"payload": payload, "due_at": due_at}
-    entry = postgresql.insert(Outbox).values(id=entry_id, tenant_id=tenant_id, kind=kind, **content)
-    replaced = entry.on_conflict_do_update(index_elements=["id"], set_=content | {"delivered_at": None})
+
+class Entry(NamedTuple):
+    """Hold an effect that is due after the delay."""
+
+    id: UUID
+    payload: dict[str, Any]
+    delay_seconds: float = 0
+
+
+async def put(kind: str, entries: Sequence[Entry], tenant_id: UUID, *, durable: bool = True) -> None:
+    """Write or replace entries in one transaction."""
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
-        await connection.execute(replaced)
+        await connection.execute(placing(kind, entries, tenant_id))
+
+
+def placing(kind: str, entries: Sequence[Entry], tenant_id: UUID) -> Executable:
+    """Return the statement that writes or replaces entries, for the transaction of what they follow from."""
+    now, kept = datetime.now(UTC), {"tenant_id": tenant_id, "kind": kind}
+    rows = [
+        {"id": entry.id, "payload": entry.payload, "due_at": now + timedelta(seconds=entry.delay_seconds), **kept}
+        for entry in entries
+    ]
+    placed = postgresql.insert(Outbox).values(rows)
+    renewed = {"payload": placed.excluded.payload, "due_at": placed.excluded.due_at, "delivered_at": None}
+    return placed.on_conflict_do_update(index_elements=["id"], set_=renewed)
+
+
+class Held(NamedTuple):
+    """Hold a due entry, and the transaction in which its delivery is noted."""
+
+    payload: dict[str, Any]
+    connection: AsyncConnection
 
 
 @asynccontextmanager
-async def delivery(entry_id: UUID, tenant_id: UUID) -> AsyncGenerator[dict[str, Any] | None]:
+async def delivery(entry_id: UUID, tenant_id: UUID) -> AsyncGenerator[Held | None]:
     """Hold one due entry while it is delivered: a KowaiError puts it off, anything else leaves it as it was.
 
     Yields None when the entry is delivered, not due or held by another process.
@@ -54,7 +73,7 @@ async def delivery(entry_id: UUID, tenant_id: UUID) -> AsyncGenerator[dict[str, 
             yield None
             return
         try:
-            yield row.payload
+            yield Held(row.payload, connection)
             await connection.execute(change.values(delivered_at=now, attempts=row.attempts + 1))
         except KowaiError:
             delay = min(timedelta(seconds=2**row.attempts), LONGEST_DELAY)
@@ -75,8 +94,6 @@ async def due(kind: str, *, limit: int = 500) -> list[tuple[UUID, UUID]]:
     return found
 
 
-async def note_run(subject_id: UUID, tenant_id: UUID, flow_run_id: UUID) -> None:
+async def note_run(connection: AsyncConnection, subject_id: UUID, flow_run_id: UUID) -> None:
     """Write onto a query or an ingestion which run in Prefect it belongs to."""
-    async with (await database()).transaction(tenant_id, durable=False) as connection:
-        for table in (Query, Ingestion):
-            await connection.execute(update(table).where(col(table.id) == subject_id).values(flow_run_id=flow_run_id))
+    await connection.execute(NOTE_RUN, {"id": subject_id, "run": flow_run_id})

@@ -1,11 +1,11 @@
 """Store what somebody asked for and hand back its id: from here on only ids travel."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert
+from sqlalchemy import Executable, insert
 from sqlmodel import col, select
 
 from blocks.connections import database
@@ -52,10 +52,13 @@ class Inquiry(NamedTuple):
 
 
 @step
-async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = True) -> UUID:
+async def receive_query(
+    inquiry: Inquiry, tenant_id: UUID, *, durable: bool = True, along: Callable[[UUID], Executable] | None = None
+) -> UUID:
     """Store a question as queued. Raises InvalidInput for one that cannot be asked.
 
-    A question whose asker waits for the answer need not be durable before it is answered.
+    A question whose asker waits for the answer need not be durable before it is answered. What `along` makes of the
+    question's id, such as an outbox entry, is carried out in the same transaction.
     """
     query_id = uuid4()
     row = inquiry.row() | {"id": query_id, "tenant_id": tenant_id}
@@ -63,6 +66,8 @@ async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = Tr
         await connection.execute(insert(Query).values(**row))
         if inquiry.streamed:
             await event_log.append(connection, query_id, tenant_id, "query.queued")
+        if along is not None:
+            await connection.execute(along(query_id))
     return query_id
 
 

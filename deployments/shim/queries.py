@@ -1,5 +1,6 @@
 """Questions and their answers."""
 
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Caller, Principal
-from deployments.shim.runs import Runs
+from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
 from kowai.personas import personas
 from tasks.receive import Inquiry, receive_query
@@ -38,12 +39,16 @@ async def ask(question: Question, caller: Caller, request: Request, response: Re
     """Answer now, in this process; or in the background, through the deployment."""
     runs: Runs = request.app.state.runs
     background = question.mode == "background"
-    query_id = await receive_query(inquiry(question, caller), caller.tenant_id, durable=background)
+    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC), "SCHEDULED" if background else "CRASHED")
+    query_id = await receive_query(
+        inquiry(question, caller), caller.tenant_id, durable=background, along=opened.with_query
+    )
+    subject = {"tenant_id": caller.tenant_id, "query_id": query_id}
     if background:
         response.status_code = 202
-        await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
+        await runs.start(DEPLOYMENT, opened=opened, **subject)
     else:
-        timing = await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
+        timing = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
         response.headers["Server-Timing"] = timing
     return await read_answer(query_id, caller.tenant_id)
 

@@ -2,21 +2,46 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from prefect import Flow
+from sqlalchemy import Executable
 
-from deployments.shim.prefect_api import PrefectApi
-from deployments.shim.records import KIND, Recorder, RunRecord, create
+from deployments.shim.prefect_api import PrefectApi, StateType
+from deployments.shim.records import KIND, Ended, Recorder, RunRecord, create
 from kowai.errors import KowaiError, Unavailable
 from tasks import outbox
 from tasks.step import traced
 
 LEASE_SECONDS = 900.0
-PATIENCE_SECONDS = 0.05
+
+
+class Opening(NamedTuple):
+    """Hold what a run's record begins with, before its subject is stored."""
+
+    deployment: str
+    tenant_id: UUID
+    started_at: datetime
+    state: StateType = "CRASHED"
+
+    def record(self, subject: Mapping[str, UUID]) -> RunRecord:
+        parameters = {name: str(value) for name, value in {**subject, "tenant_id": self.tenant_id}.items()}
+        return RunRecord(
+            deployment=self.deployment, parameters=parameters, started_at=self.started_at, state=self.state
+        )
+
+    def entry(self, subject: Mapping[str, UUID]) -> outbox.Entry:
+        (subject_id,) = subject.values()
+        lease = 0 if self.state == "SCHEDULED" else LEASE_SECONDS
+        return outbox.Entry(subject_id, self.record(subject).model_dump(mode="json"), lease)
+
+    def with_query(self, query_id: UUID) -> Executable:
+        """Return the statement that stores the record in the transaction that stores its question."""
+        return outbox.placing(KIND, [self.entry({"query_id": query_id})], self.tenant_id)
 
 
 class Runs:
@@ -27,18 +52,20 @@ class Runs:
         self._recorder = recorder
         self._creations: set[asyncio.Task[UUID | None]] = set()
 
-    async def run(self, flow: Flow[..., Any], deployment: str, *, tenant_id: UUID, **subject: UUID) -> str:
+    async def run(
+        self, flow: Flow[..., Any], deployment: str, *, tenant_id: UUID, opened: Opening | None = None, **subject: UUID
+    ) -> str:
         """Run `flow` here; its record is in the outbox before it starts, so that a crash cannot hide it.
 
+        `opened` is there when the record was stored with the subject, in its transaction.
         Returns a Server-Timing value (W3C): milliseconds spent in the flow, and in recording it for Prefect.
         """
         began = time.perf_counter()
         (subject_id,) = subject.values()
-        record = RunRecord(
-            deployment=deployment, parameters=_parameters(subject, tenant_id), started_at=datetime.now(UTC)
-        )
-        payload = record.model_dump(mode="json")
-        await outbox.put(KIND, subject_id, tenant_id, payload, delay_seconds=LEASE_SECONDS, durable=False)
+        opening = opened or Opening(deployment, tenant_id, datetime.now(UTC))
+        record = opening.record(subject)
+        if opened is None:
+            await outbox.put(KIND, [opening.entry(subject)], tenant_id, durable=False)
         creation = self._begin(subject_id, record)
         self._recorder.begin()
         started = time.perf_counter()
@@ -53,23 +80,18 @@ class Runs:
                 outcome = {"state": "FAILED", "message": f"Failed with {_code(error)}."}
                 raise
             finally:
-                self._recorder.end()
                 ended = time.perf_counter()
                 outcome |= {"ended_at": datetime.now(UTC), "steps": tuple(trace.steps)}
-                await asyncio.shield(self._close(record.model_copy(update=outcome), creation, subject_id, tenant_id))
+                self._recorder.end(Ended(record.model_copy(update=outcome), subject_id, tenant_id, creation))
         recording = started - began + time.perf_counter() - ended
         return f"flow;dur={1000 * (ended - started):.1f}, prefect;dur={1000 * recording:.1f}"
 
-    async def start(self, deployment: str, *, tenant_id: UUID, **subject: UUID) -> None:
+    async def start(self, deployment: str, *, tenant_id: UUID, opened: Opening | None = None, **subject: UUID) -> None:
         """Hand the subject to the deployment's work pool, through the outbox: accepted is never forgotten."""
         (subject_id,) = subject.values()
-        record = RunRecord(
-            deployment=deployment,
-            parameters=_parameters(subject, tenant_id),
-            started_at=datetime.now(UTC),
-            state="SCHEDULED",
-        )
-        await outbox.put(KIND, subject_id, tenant_id, record.model_dump(mode="json"))
+        if opened is None:
+            opening = Opening(deployment, tenant_id, datetime.now(UTC), "SCHEDULED")
+            await outbox.put(KIND, [opening.entry(subject)], tenant_id)
         await self._recorder.deliver(subject_id, tenant_id)
 
     def _begin(self, subject_id: UUID, record: RunRecord) -> asyncio.Task[UUID | None] | None:
@@ -85,23 +107,6 @@ class Runs:
         self._creations.add(creation)
         creation.add_done_callback(self._creations.discard)
         return creation
-
-    async def _close(
-        self, record: RunRecord, creation: asyncio.Task[UUID | None] | None, subject_id: UUID, tenant_id: UUID
-    ) -> None:
-        """Make the finished record due, with the run's id in Prefect if that came back in time."""
-        if creation is not None:
-            with suppress(TimeoutError):
-                flow_run_id = await asyncio.wait_for(asyncio.shield(creation), PATIENCE_SECONDS)
-                record = record.model_copy(update={"flow_run_id": flow_run_id})
-        await outbox.put(KIND, subject_id, tenant_id, record.model_dump(mode="json"), durable=False)
-        if record.flow_run_id is not None:
-            await outbox.note_run(subject_id, tenant_id, record.flow_run_id)
-        self._recorder.announce(subject_id, tenant_id)
-
-
-def _parameters(subject: dict[str, UUID], tenant_id: UUID) -> dict[str, str]:
-    return {name: str(value) for name, value in {**subject, "tenant_id": tenant_id}.items()}
 
 
 def _code(error: BaseException) -> str:

@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request, Response
 from prefect import flow
 from sqlalchemy import insert, update
 from sqlmodel import col, select
@@ -16,56 +14,22 @@ from blocks.database import Database
 from deployments.shim.answers import read_answer
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.records import KIND, Recorder
-from deployments.shim.runs import Runs
+from deployments.shim.runs import Opening, Runs
 from kowai.errors import Unavailable
 from kowai.tables.ledger import Outbox
 from kowai.tables.queries import Query
 from tasks import outbox
+from tasks.receive import Inquiry, receive_query
 from tasks.step import step
-
-
-class StandIn:
-    """Stand in for Prefect's REST API over real HTTP: remembers what it was told, and can be out of order."""
-
-    def __init__(self) -> None:
-        self.broken = False
-        self.runs: dict[str, dict[str, Any]] = {}
-        self.states: list[tuple[str, str]] = []
-        self.events: list[dict[str, Any]] = []
-        self.app = FastAPI()
-        self.app.middleware("http")(self._maybe_broken)
-        self.app.get("/deployments/name/{flow}/{name}")(lambda flow, name: {"id": str(uuid4())})
-        self.app.post("/deployments/{deployment_id}/create_flow_run")(self._create)
-        self.app.post("/flow_runs/{run_id}/set_state")(self._set_state)
-        self.app.post("/events")(self._record)
-
-    async def _maybe_broken(self, request: Request, call_next: Any) -> Response:
-        return Response(status_code=500) if self.broken else await call_next(request)
-
-    async def _create(self, request: Request) -> dict[str, Any]:
-        body = await request.json()
-        return self.runs.setdefault(body["idempotency_key"], {"id": str(uuid4()), **body})
-
-    async def _set_state(self, run_id: str, request: Request) -> dict[str, Any]:
-        self.states.append((run_id, (await request.json())["state"]["type"]))
-        return {}
-
-    async def _record(self, request: Request) -> None:
-        self.events += await request.json()
+from tests.prefect_stand_in import StandIn
 
 
 @pytest.fixture
 async def prefect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
     stand_in = StandIn()
-    server = uvicorn.Server(uvicorn.Config(stand_in.app, port=0, log_level="warning", ws="none"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{port}")
-    yield stand_in
-    server.should_exit = True
-    await serving
+    async with stand_in.serving() as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        yield stand_in
 
 
 @pytest.fixture
@@ -115,10 +79,15 @@ async def make_due(store: Database, tenant: UUID) -> None:
         await connection.execute(update(Outbox).values(due_at=col(Outbox.created_at)))
 
 
+async def told(recorder: Recorder, query_id: UUID, tenant: UUID) -> None:
+    await recorder.keep()
+    await recorder.deliver(query_id, tenant)
+
+
 async def test_a_run_here_is_a_run_in_prefect_with_its_steps(store, tenant, prefect, recorder, runs) -> None:
     query_id = await make_query(store, tenant)
     timing = await runs.run(succeed, "work/work", tenant_id=tenant, query_id=query_id)
-    await recorder.deliver(query_id, tenant)
+    await told(recorder, query_id, tenant)
     (run,) = prefect.runs.values()
     assert run["parameters"] == {"query_id": str(query_id), "tenant_id": str(tenant)}
     assert prefect.states == [(run["id"], "COMPLETED")]
@@ -131,7 +100,7 @@ async def test_a_run_that_broke_is_told_as_failed_with_its_code(store, tenant, p
     query_id = await make_query(store, tenant)
     with pytest.raises(Unavailable):
         await runs.run(fail, "work/work", tenant_id=tenant, query_id=query_id)
-    await recorder.deliver(query_id, tenant)
+    await told(recorder, query_id, tenant)
     assert [state for _, state in prefect.states] == ["FAILED"]
     assert prefect.events[0]["payload"]["validated_state"]["message"] == "Failed: unavailable"
 
@@ -140,11 +109,11 @@ async def test_without_prefect_the_work_is_done_and_the_run_told_later(store, te
     prefect.broken = True
     query_id = await make_query(store, tenant)
     await runs.run(succeed, "work/work", tenant_id=tenant, query_id=query_id)
-    await recorder.deliver(query_id, tenant)
+    await told(recorder, query_id, tenant)
     assert (prefect.runs, await undelivered(store, tenant)) == ({}, 1)
     prefect.broken = False
     await make_due(store, tenant)
-    await recorder.deliver(query_id, tenant)
+    await told(recorder, query_id, tenant)
     assert (len(prefect.runs), await undelivered(store, tenant)) == (1, 0)
 
 
@@ -162,7 +131,7 @@ async def test_a_run_whose_process_died_is_told_as_crashed_and_its_question_fail
         await asyncio.sleep(0.01)
     await make_due(store, tenant)  # as if its lease had run out
     assert await outbox.due(KIND) == [(query_id, tenant)]
-    await recorder.deliver(query_id, tenant)
+    await told(recorder, query_id, tenant)
     assert [state for _, state in prefect.states] == ["CRASHED"]
     answer = await read_answer(query_id, tenant)
     assert answer.status == "failed"
@@ -180,7 +149,7 @@ async def test_what_is_left_to_a_worker_is_started_once_even_if_prefect_was_away
     prefect.broken = False
     for _ in range(2):
         await make_due(store, tenant)
-        await recorder.deliver(query_id, tenant)
+        await told(recorder, query_id, tenant)
     (run,) = prefect.runs.values()
     assert "state" not in run  # scheduled, for a worker
     assert prefect.states == []
@@ -189,5 +158,51 @@ async def test_what_is_left_to_a_worker_is_started_once_even_if_prefect_was_away
 async def test_delivering_twice_tells_prefect_once(store, tenant, prefect, recorder, runs) -> None:
     query_id = await make_query(store, tenant)
     await runs.run(succeed, "work/work", tenant_id=tenant, query_id=query_id)
+    await recorder.keep()
     await asyncio.gather(*(recorder.deliver(query_id, tenant) for _ in range(5)))
     assert len(prefect.states) == 1
+
+
+async def test_an_answer_that_outlived_its_process_is_told_as_completed_with_its_true_end(
+    store, tenant, prefect, recorder, runs
+) -> None:
+    query_id = await make_query(store, tenant)
+    await runs.run(succeed, "work/work", tenant_id=tenant, query_id=query_id)
+    ended_at = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
+    async with store.transaction(tenant) as connection:
+        await connection.execute(update(Query).values(status="done", finished_at=ended_at))
+    await make_due(store, tenant)  # the process died before it kept the record: the first one's lease runs out
+    await recorder.deliver(query_id, tenant)
+    assert [state for _, state in prefect.states] == ["COMPLETED"]
+    assert ended_at.isoformat() in prefect.messages[0]
+    assert (await read_answer(query_id, tenant)).status == "done"
+
+
+async def test_a_question_and_its_record_are_stored_together_or_not_at_all(store, tenant, runs, prefect) -> None:
+    opened = Opening("work/work", tenant, datetime.now(UTC))
+    query_id = await receive_query(Inquiry("Who?"), tenant, along=opened.with_query)
+    assert await undelivered(store, tenant) == 1
+    await runs.run(succeed, "work/work", tenant_id=tenant, opened=opened, query_id=query_id)
+    assert await undelivered(store, tenant) == 1
+    with pytest.raises(ZeroDivisionError):
+        await receive_query(Inquiry("What?"), tenant, along=lambda _: 1 / 0)
+    async with store.transaction(tenant) as connection:
+        assert (await connection.scalars(select(Query.text))).all() == ["Who?"]
+
+
+async def test_what_ended_is_kept_and_told_while_served_and_kept_when_serving_ends(
+    store, tenant, prefect, recorder, runs
+) -> None:
+    serving = asyncio.create_task(recorder.serve())
+    first, last = await make_query(store, tenant), await make_query(store, tenant)
+    await runs.run(succeed, "work/work", tenant_id=tenant, query_id=first)
+    async with asyncio.timeout(20):
+        while not prefect.states:
+            await asyncio.sleep(0.01)
+    prefect.broken = True
+    await runs.run(succeed, "work/work", tenant_id=tenant, query_id=last)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    async with store.transaction(tenant) as connection:
+        (payload,) = await connection.scalars(select(Outbox.payload).where(col(Outbox.id) == last))
+    assert payload["state"] == "COMPLETED"

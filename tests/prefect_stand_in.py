@@ -1,0 +1,55 @@
+"""A stand-in for Prefect's REST API over real HTTP, which can be out of order, stopped and started again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+
+class StandIn:
+    """Remember what Prefect would have been told."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.states: list[tuple[str, str]] = []
+        self.messages: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self.app = FastAPI()
+        self.app.middleware("http")(self._maybe_broken)
+        self.app.get("/deployments/name/{flow}/{name}")(lambda flow, name: {"id": str(uuid4())})
+        self.app.post("/deployments/{deployment_id}/create_flow_run")(self._create)
+        self.app.post("/flow_runs/{run_id}/set_state")(self._set_state)
+        self.app.post("/events")(self._record)
+        self.app.get("/health")(lambda: True)
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator[str]:
+        """Listen until the block ends; yield the API's URL."""
+        server = uvicorn.Server(uvicorn.Config(self.app, port=port, log_level="warning", ws="none"))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+    async def _maybe_broken(self, request: Request, call_next: Any) -> Response:
+        return Response(status_code=500) if self.broken else await call_next(request)
+
+    async def _create(self, request: Request) -> dict[str, Any]:
+        body = await request.json()
+        return self.runs.setdefault(body["idempotency_key"], {"id": str(uuid4()), **body})
+
+    async def _set_state(self, run_id: str, request: Request) -> dict[str, Any]:
+        state = (await request.json())["state"]
+        self.states.append((run_id, state["type"]))
+        self.messages.append(state["message"])
+        return {}
+
+    async def _record(self, request: Request) -> None:
+        self.events += await request.json()
