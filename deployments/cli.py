@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from deployments.commands import asking, ingesting, inspecting, measuring, running, spending
+from deployments.commands import asking, ingesting, inspecting, measuring, running, scaling, spending
 from kowai.errors import KowaiError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (running.up, running.down, running.worker):
+for command in (running.up, running.down, running.worker, scaling.scale):
     app.command()(command)
 for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting.version):
     app.command()(command)
