@@ -116,6 +116,13 @@ class Embedder(Block):
         rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
 
+    async def count_tokens(self, texts: Sequence[str]) -> int | None:
+        """Return how many tokens the model reads; None for an endpoint, whose tokenizer is its own."""
+        if self.provider == "openai":
+            return None
+        model = local_model(self._folder())
+        return sum(await asyncio.to_thread(model.count_tokens, texts))
+
     def _endpoint(self) -> Endpoint:
         url, key = f"{self.endpoint.rstrip('/')}/embeddings", self.api_key.get_secret_value()
         return Endpoint(url, self.model, key, self.space.dimensions, self.ask_for_dimensions, self.timeout_seconds)

@@ -1,6 +1,22 @@
 """What we ask language models, as typed DSPy signatures."""
 
+from typing import Any
+
 import dspy
+from dspy.adapters.chat_adapter import field_header_pattern
+
+
+class PlainSpoken(dspy.ChatAdapter):
+    """Read DSPy's chat format, and a reply without any header, as small models write it, as the text of one field."""
+
+    def __init__(self, plain: str | None = None) -> None:
+        super().__init__(use_json_adapter_fallback=False)  # which would be a second call that is paid for
+        self._plain = plain
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        if self._plain and completion.strip() and not field_header_pattern.search(completion):
+            completion = f"[[ ## {self._plain} ## ]]\n{completion}"
+        return super().parse(signature, completion)
 
 
 class AnswerFromPassages(dspy.Signature):
@@ -14,5 +30,5 @@ class AnswerFromPassages(dspy.Signature):
     voice: str = dspy.InputField(desc="who you are, how you write and what you decline")
     passages: str = dspy.InputField(desc="numbered passages, each between <passage> tags")
     question: str = dspy.InputField()
-    found: bool = dspy.OutputField(desc="whether the passages hold the answer")
+    found: bool = dspy.OutputField(desc="whether the passages hold the answer", default=True)
     answer: str = dspy.OutputField()

@@ -26,7 +26,13 @@ async def generate(question: Question, passages: Sequence[Passage]) -> Draft:
     try:
         async with telling(question, "answer") as hear:
             reply = await metered.ask(
-                AnswerFromPassages, inputs, question.tenant_id, query_id=question.id, role=persona.role, hear=hear
+                AnswerFromPassages,
+                inputs,
+                question.tenant_id,
+                query_id=question.id,
+                role=persona.role,
+                hear=hear,
+                plain="answer",
             )
     except BudgetExhausted as refusal:
         return _refused(refusal)

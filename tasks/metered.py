@@ -16,6 +16,7 @@ from blocks.connections import embedder, language_model
 from blocks.embedder import Space
 from blocks.engines import BlockingEngine
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
+from kowai.signatures import PlainSpoken
 from kowai.types import Reply
 from tasks.accounts import Purpose, spoil
 from tasks.metered_engine import MeteredEngine
@@ -43,13 +44,15 @@ async def ask(
     role: str = "careful",
     sample: int = 0,
     hear: Hear | None = None,
+    plain: str | None = None,
 ) -> Reply:
     """Return the model's reply to `signature`: the stored one when the same was asked before, unless `sample` differs.
 
     `hear` is given the raw reply piece by piece as it comes; cancelling the caller ends the call and what it costs.
+    A reply that has no form at all is the text of the field `plain`, if one is named.
     Raises BudgetExhausted when it could cost more than may be spent, ModelFailed when no target answers.
     """
-    async with spending(tenant_id, query_id=query_id, role=role, sample=sample, hear=hear) as engine:
+    async with spending(tenant_id, query_id=query_id, role=role, sample=sample, hear=hear, plain=plain) as engine:
         prediction = await dspy.Predict(signature).acall(**inputs)
     return _reply(prediction, engine)
 
@@ -62,6 +65,7 @@ async def spending(
     role: str = "careful",
     sample: int = 0,
     hear: Hear | None = None,
+    plain: str | None = None,
 ) -> AsyncGenerator[MeteredEngine]:
     """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account."""
     block = await language_model()
@@ -72,9 +76,8 @@ async def spending(
     engine = MeteredEngine(block, purpose, sample=sample, hear=hear)
     blocking = BlockingEngine(engine, asyncio.get_running_loop())
     model = dspy.LM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
-    adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
     try:
-        with dspy.context(lm=model, adapter=adapter, disable_history=True):
+        with dspy.context(lm=model, adapter=PlainSpoken(plain), disable_history=True):
             yield engine
     except BaseException as error:
         known = await _known(error, engine)

@@ -13,10 +13,15 @@ from kowai.errors import KowaiError
 log = structlog.get_logger()
 
 
-def body(code: str, message: str, status: int) -> dict[str, dict[str, str | None]]:
+def body(code: str, message: str, status: int, param: str | None = None) -> dict[str, dict[str, str | None]]:
     """Return what a client is told; `type` and `param` are there for OpenAI's clients."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    return {"error": {"code": code, "message": message, "type": kind, "param": None}}
+    return {"error": {"code": code, "message": message, "type": kind, "param": param}}
+
+
+def _status(request: Request, status: int) -> int:
+    """Return the status as the door's own clients know it: OpenAI says 400 where we say 422."""
+    return 400 if status == 422 and request.url.path.startswith("/v1/") else status
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -27,11 +32,13 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unknown)
 
 
-async def _known(_request: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KowaiError)
     if error.http_status >= 500:
         log.error("request failed", code=error.code, operator=error.operator)
-    return JSONResponse(body(error.code, error.sentence, error.http_status), error.http_status, headers=_headers(error))
+    status = _status(request, error.http_status)
+    told = body(error.code, error.sentence, status, getattr(error, "param", None))
+    return JSONResponse(told, status, headers=_headers(error))
 
 
 def _headers(error: KowaiError) -> dict[str, str]:
@@ -40,10 +47,12 @@ def _headers(error: KowaiError) -> dict[str, str]:
     return {"Retry-After": "1"} if error.retryable else {}
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     sentence = "; ".join(map(_fault, error.errors())) or "The request cannot be read."
-    return JSONResponse(body("invalid_request", sentence, 422), 422)
+    status = _status(request, 422)
+    param = next((str(fault["loc"][1]) for fault in error.errors() if len(fault["loc"]) > 1), None)
+    return JSONResponse(body("invalid_request", sentence, status, param), status)
 
 
 def _fault(fault: dict[str, Any]) -> str:

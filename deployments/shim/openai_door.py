@@ -1,28 +1,35 @@
-"""OpenAI's chat completions, models and embeddings, so that its clients can talk to KowAI: a persona is a model."""
+"""OpenAI's chat completions and models, so that its clients can talk to KowAI: a persona is a model."""
 
-import json
-from collections.abc import Iterator
+import time
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.shim.answers import Answer, read_answer
-from deployments.shim.identity import Caller
+from deployments.shim.answers import read_answer
+from deployments.shim.identity import Caller, Principal
+from deployments.shim.openai_answers import extras, text_of, usage_of
+from deployments.shim.openai_stream import Chunks
 from deployments.shim.queries import DEPLOYMENT
 from deployments.shim.runs import Runs
+from deployments.shim.streams import EventStream, Streams
 from flows.answer import answer_query
 from kowai.conversations import Turn
-from kowai.errors import InvalidInput
+from kowai.errors import InvalidInput, NotFound
 from kowai.personas import personas
-from tasks import metered
-from tasks.receive import Inquiry, UnknownPersona, receive_query
+from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
 
-PIECE = 24
+
+class UnknownModel(NotFound):
+    code, param = "model_not_found", "model"
+
+
+class WrongLastMessage(InvalidInput):
+    code, param = "invalid_messages", "messages"
 
 
 class Part(BaseModel):
@@ -55,14 +62,7 @@ class Completion(BaseModel):
     model: str = Field(description=f"A persona: {', '.join(personas())}.")
     messages: list[Message] = Field(min_length=1, max_length=200)
     stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
-
-
-class Embeddings(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    input: str | list[str] = Field(min_length=1)
-    model: str = ""
+    stream_options: StreamOptions | None = None
 
 
 @router.get("/models")
@@ -73,70 +73,40 @@ async def list_models(caller: Caller) -> dict[str, Any]:
 
 
 @router.post("/chat/completions", response_model=None)
-async def complete(wanted: Completion, caller: Caller, request: Request) -> dict[str, Any] | StreamingResponse:
+async def complete(wanted: Completion, caller: Caller, request: Request) -> dict[str, Any] | EventStream:
     """Answer the last user message from the tenant's documents, with the turns before it as context."""
     if wanted.model not in personas():
-        raise UnknownPersona(f"There is no model '{wanted.model}'; choose one of {', '.join(personas())}.")
+        raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(personas())}.")
     query_id = await receive_query(_inquiry(wanted, caller.key_id), caller.tenant_id, durable=False)
+    if wanted.stream:
+        return _stream(wanted, query_id, caller, request.app.state.streams)
     runs: Runs = request.app.state.runs
     await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
     answer = await read_answer(query_id, caller.tenant_id)
-    if wanted.stream:
-        return StreamingResponse(_stream(answer, wanted), media_type="text/event-stream")
-    choice = {"index": 0, "message": {"role": "assistant", **_spoken(answer)}, "finish_reason": "stop"}
-    return _envelope(answer, "chat.completion") | {"choices": [choice], "usage": _usage(answer)}
+    message = {"role": "assistant", "content": text_of(answer), **extras(answer)}
+    return {
+        "id": f"chatcmpl-{query_id}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": answer.persona,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": usage_of(answer),
+    }
 
 
-@router.post("/embeddings")
-async def embed(wanted: Embeddings, caller: Caller) -> dict[str, Any]:
-    """Return the vectors that documents and questions are compared by."""
-    texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
-    vectors, space = await metered.embed(texts, purpose="document")
-    data = [{"object": "embedding", "index": n, "embedding": row.tolist()} for n, row in enumerate(vectors)]
-    return {"object": "list", "model": space.model, "data": data, "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+def _stream(wanted: Completion, query_id: UUID, caller: Principal, streams: Streams) -> EventStream:
+    streams.begin(query_id, caller.tenant_id)
+    include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
+    told = streams.follow(query_id, caller.tenant_id)
+    chunks = Chunks(query_id, wanted.model, include_usage=include_usage)
+    return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)))
 
 
 def _inquiry(wanted: Completion, key_id: UUID) -> Inquiry:
     *before, last = wanted.messages
     if last.role != "user":
-        raise InvalidInput("The last message must be the user's.")
+        raise WrongLastMessage("The last message must be the user's.")
     turns = [
         Turn(role=message.role, text=message.text()) for message in before if message.role in ("user", "assistant")
     ]
-    return Inquiry(last.text(), wanted.model, asked_by=key_id, history=tuple(turns))
-
-
-def _envelope(answer: Answer, kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{answer.query_id}", "object": kind, "created": 0, "model": answer.persona}
-
-
-def _spoken(answer: Answer) -> dict[str, Any]:
-    """Return the message's text with what it rests on, as an extension beside OpenAI's own fields."""
-    text = answer.answer or (answer.error.message if answer.error else "")
-    citations = [citation.model_dump(mode="json") for citation in answer.citations]
-    return {"content": text, "citations": citations, "confidence": answer.confidence, "abstained": answer.abstained}
-
-
-def _usage(answer: Answer) -> dict[str, int] | None:
-    prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
-    if prompt is None or completion is None:
-        return None
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _stream(answer: Answer, wanted: Completion) -> Iterator[str]:
-    spoken = _spoken(answer)
-    text: str = spoken.pop("content")
-    deltas = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": text[start : start + PIECE]} for start in range(0, len(text), PIECE)]
-    ends = [None] * len(deltas) + ["stop"]
-    for delta, end in zip([*deltas, spoken], ends, strict=True):
-        choice = {"index": 0, "delta": delta, "finish_reason": end}
-        yield _event(_envelope(answer, "chat.completion.chunk") | {"choices": [choice]})
-    if wanted.stream_options.include_usage:
-        yield _event(_envelope(answer, "chat.completion.chunk") | {"choices": [], "usage": _usage(answer)})
-    yield "data: [DONE]\n\n"
-
-
-def _event(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return Inquiry(last.text(), wanted.model, asked_by=key_id, history=tuple(turns), streamed=wanted.stream)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.deployments.conftest import Shim
+from tests.deployments.conftest import TEA, Shim
 from tests.model_server import Act, ModelServer
 
 GREEN = "How long is green tea steeped?"
@@ -77,15 +77,21 @@ async def test_a_models_words_are_told_bare_and_the_last_event_says_what_was_str
     answer = told[-1].data
     assert answer["model"] == "local"
     assert answer["fallback"] is False
-    assert all(citation["quote"] in "".join(TEA_SENTENCES) for citation in answer["citations"])
+    assert all(citation["quote"] in TEA for citation in answer["citations"])
     bare = answer["answer"].replace(" [1]", "")
     assert all(sentence not in bare for sentence in answer["struck_out"])
 
 
-TEA_SENTENCES = (
-    "Green tea is steeped for three minutes at 80 degrees.",
-    "Black tea is steeped for five minutes at 95 degrees.",
-)
+async def test_a_model_that_ignores_the_asked_for_form_is_understood(
+    shim: Shim, use: Use, model_server: ModelServer
+) -> None:
+    use(model_server.target())
+    model_server.default = Act(content=SPOKEN)
+    async with shim.client() as client:
+        told = await everything(client, "POST", "/api/v1/chat", json={"query": GREEN})
+    assert text(told).startswith("Green tea is steeped for three minutes.")
+    assert told[-1].data["citations"]
+    assert len(model_server.asked) == 1
 
 
 async def test_a_client_that_comes_back_misses_nothing_and_hears_nothing_twice(

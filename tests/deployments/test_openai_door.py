@@ -1,46 +1,34 @@
 """OpenAI's own client holds a cited conversation with KowAI."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from uuid import UUID
+from collections.abc import AsyncIterator, Callable
 
+import httpx
 import openai
 import pytest
-import uvicorn
 
-from blocks.database import Database
-from deployments.first_key import ensure_first_key
-from deployments.shim.app import create_app
-from flows.ingest import ingest_stored
-from kowai.keys import format_key
-from kowai.settings import settings
-from tasks.receive import receive_ingestion
-from tasks.step import traced
+from tests.deployments.conftest import TEA, Shim
+from tests.model_server import Act, ModelServer
 
-TEA = "Green tea is steeped for three minutes at 80 degrees.\n\nBlack tea is steeped for five minutes at 95 degrees.\n"
+GREEN = [{"role": "user", "content": "How long is green tea steeped?"}]
+REPLY = "[[ ## found ## ]]\nTrue\n\n[[ ## answer ## ]]\n{}\n\n[[ ## completed ## ]]"
 
 
 @pytest.fixture
-async def client(store: Database, tenant: UUID, tmp_path: Path) -> AsyncIterator[openai.AsyncOpenAI]:
-    secrets = settings().secrets
-    secrets.mkdir(parents=True)
-    key = format_key(tenant, "s" * 43)
-    (secrets / "api-key").write_text(key)
-    await ensure_first_key()
-    (tmp_path / "tea.md").write_text(TEA)
-    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "tea.md")}], tenant)
-    with traced():
-        await ingest_stored.fn(ingestion_id, tenant)
-    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_level="warning", ws="none"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0) as client:
+async def client(shim: Shim) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{shim.url}/v1", api_key=shim.key, max_retries=0) as client:
         yield client
-    server.should_exit = True
-    await serving
+
+
+async def told(client: openai.AsyncOpenAI, messages: list) -> tuple[list[str], dict, openai.types.CompletionUsage]:
+    """Return the pieces of a streamed reply, the extension fields of its last message and the usage."""
+    pieces, extension, usage = [], {}, None
+    asked = {"model": "assistant", "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
+    async for chunk in await client.chat.completions.create(**asked):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            pieces.append(choice.delta.content or "")
+            extension |= choice.delta.model_extra or {}
+    return pieces, extension, usage
 
 
 async def test_a_conversation_is_answered_with_citations(client: openai.AsyncOpenAI) -> None:
@@ -77,15 +65,71 @@ async def test_personas_are_models(client: openai.AsyncOpenAI) -> None:
     assert "assistant" in [model.id async for model in client.models.list()]
 
 
-async def test_embeddings_have_the_stores_dimensions(client: openai.AsyncOpenAI) -> None:
-    reply = await client.embeddings.create(model="", input=["one", "two"], encoding_format="float")
+async def test_a_models_words_are_streamed_and_followed_by_their_sources(
+    client: openai.AsyncOpenAI, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    use(model_server.target())
+    model_server.default = Act(content=REPLY.format("Green tea is steeped for three minutes [1]."), drip=0.05)
+    pieces, extension, usage = await told(client, GREEN)
+    words, _, sources = "".join(pieces).partition("\n\n")
+    assert words == "Green tea is steeped for three minutes."
+    assert len([piece for piece in pieces if piece]) > 3
+    assert sources.startswith("[1] ")
+    assert extension["citations"][0]["quote"] in sources
+    assert (extension["spoken_by"], usage.prompt_tokens, usage.completion_tokens) == ("local", 100, 10)
+
+
+async def test_a_streamed_conversation_goes_on(client: openai.AsyncOpenAI) -> None:
+    pieces, extension, _ = await told(client, GREEN)
+    assert "".join(pieces) == extension["answer"]
+    turns = [*GREEN, {"role": "assistant", "content": "".join(pieces)}]
+    pieces, extension, _ = await told(
+        client, [*turns, {"role": "user", "content": "And how long is black tea steeped?"}]
+    )
+    assert "five minutes" in "".join(pieces)
+    assert "five minutes" in extension["citations"][0]["quote"]
+
+
+async def test_a_model_that_fails_ends_the_stream_with_an_error(
+    client: openai.AsyncOpenAI, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    use(model_server.target())
+    model_server.default = Act(status=400)
+    with pytest.raises(openai.APIError, match="No language model answered"):
+        await told(client, GREEN)
+
+
+@pytest.mark.parametrize("encoding", [openai.NOT_GIVEN, "float"])  # left out, it is base64
+async def test_embeddings_have_the_stores_dimensions_and_count_their_tokens(
+    client: openai.AsyncOpenAI, encoding
+) -> None:
+    reply = await client.embeddings.create(model="any", input=["one", "two"], encoding_format=encoding)
+    lengths = [sum(value * value for value in item.embedding) for item in reply.data]
     assert [len(item.embedding) for item in reply.data] == [384, 384]
+    assert lengths == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert reply.usage.prompt_tokens == reply.usage.total_tokens > 0
 
 
-async def test_errors_arrive_as_openais_own(client: openai.AsyncOpenAI) -> None:
-    with pytest.raises(openai.UnprocessableEntityError, match="choose one of"):
-        await client.chat.completions.create(model="nobody", messages=[{"role": "user", "content": "Who?"}])
+async def test_vectors_of_another_length_are_refused(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.embeddings.create(model="any", input="one", dimensions=100)
+    assert refused.value.param == "dimensions"
+
+
+async def test_errors_arrive_as_openais_own(client: openai.AsyncOpenAI, shim: Shim) -> None:
+    with pytest.raises(openai.NotFoundError, match="choose one of") as unknown:
+        await client.chat.completions.create(model="nobody", messages=GREEN)
+    assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.AuthenticationError):
-        await client.with_options(api_key="wrong").chat.completions.create(
-            model="assistant", messages=[{"role": "user", "content": "Who?"}]
+        await client.with_options(api_key="wrong").chat.completions.create(model="assistant", messages=GREEN)
+    with pytest.raises(openai.BadRequestError) as empty:
+        await client.chat.completions.create(model="assistant", messages=[])
+    assert (empty.value.param, empty.value.type) == ("messages", "invalid_request_error")
+    with pytest.raises(openai.BadRequestError) as last:
+        await client.chat.completions.create(model="assistant", messages=[{"role": "assistant", "content": "Well."}])
+    assert last.value.param == "messages"
+    async with httpx.AsyncClient(trust_env=False) as anonymous:
+        refused = await anonymous.post(
+            f"{shim.url}/v1/chat/completions", json={"model": "assistant", "messages": GREEN}
         )
+    assert (refused.status_code, refused.json()["error"]["type"]) == (401, "invalid_request_error")
