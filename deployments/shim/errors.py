@@ -51,7 +51,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     sentence = "; ".join(map(_fault, error.errors())) or "The request cannot be read."
     status = _status(request, 422)
-    param = next((str(fault["loc"][1]) for fault in error.errors() if len(fault["loc"]) > 1), None)
+    param = next(
+        (str(at) for fault in error.errors() for at in fault["loc"][1:2] if fault["type"] != "json_invalid"), None
+    )
     return JSONResponse(body("invalid_request", sentence, status, param), status)
 
 

@@ -34,8 +34,8 @@ class Chunks:
         yield self._chunk({"role": "assistant", "content": ""})
         async with aclosing(told):
             async for facts in told:
-                text = "".join(self._fresh(fact) for fact in facts)
-                yield self._chunk({"content": text}) if text else WAITING
+                fresh = [text for fact in facts if (text := self._fresh(fact))]
+                yield "".join(self._chunk({"content": text}) for text in fresh) or WAITING
                 if facts and facts[-1].kind in FINAL:
                     for end in self._ends(await read()):
                         yield end
