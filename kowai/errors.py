@@ -122,6 +122,12 @@ class SourceMissing(DocumentError):
     code = "source_missing"
 
 
+class SourceChanged(DocumentError):
+    """Say that a file was written while it was read: what was read may be half of each."""
+
+    code, retryable = "source_changed", True
+
+
 class SourceForbidden(DocumentError):
     code = "source_forbidden"
 

@@ -2,6 +2,7 @@
 
 import io
 import posixpath
+import struct
 import zipfile
 import zlib
 from typing import TypeAlias
@@ -19,7 +20,7 @@ MAX_RATIO, RATIO_FROM_BYTES = 200, 20_000_000  # XML seldom shrinks to less than
 ENCRYPTED = 1
 
 Xml: TypeAlias = Element
-BROKEN = (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, zlib.error, NotImplementedError)
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, ValueError, RuntimeError, EOFError, LookupError)
 
 
 class Parts:

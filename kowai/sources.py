@@ -20,6 +20,7 @@ from kowai.errors import (
     DocumentError,
     DocumentTooLarge,
     FetchRefused,
+    SourceChanged,
     SourceEmpty,
     SourceForbidden,
     SourceLoop,
@@ -137,10 +138,13 @@ def read_bytes(path: str, max_bytes: int) -> bytes:
             if not stat.S_ISREG(found.st_mode):
                 raise UnknownFormat(f"{path} is not a file.")
             content = file.read(max_bytes + 1) if found.st_size <= max_bytes else None
+            after = os.fstat(file.fileno())
     except OSError as error:
         raise _typed(error, path) from error
     if content is None or len(content) > max_bytes:
         raise DocumentTooLarge.beyond(path, max_bytes)
+    if (found.st_size, found.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise SourceChanged(f"{path} was changed while it was read: ingest it again.")
     return content
 
 

@@ -11,16 +11,17 @@ from uuid import UUID
 from sqlalchemy.dialects import postgresql
 from sqlmodel import col, select
 
-from blocks.connections import database
+from blocks.connections import bucket, database
 from kowai import jsonl
+from kowai.archives import is_archive
 from kowai.errors import DocumentError, DuplicateId, InvalidInput, KowaiError, SourceForbidden
 from kowai.labels import handling_of
-from kowai.loaders import suffixes
 from kowai.settings import settings
 from kowai.sources import Walk, is_url
 from kowai.storable import storable
 from kowai.tables.ingestion import Ingestion, IngestionItem, Source
 from tasks.step import step
+from tasks.unpack import holds_many, readable_suffixes, unpack
 
 BATCH = 1000
 
@@ -31,7 +32,7 @@ async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
     store = await database()
     async with store.transaction(tenant_id) as connection:
         sources = await connection.scalar(select(col(Ingestion.sources)).where(col(Ingestion.id) == ingestion_id))
-    items = _distinct(_items(sources or []))
+    items = _distinct(_items(sources or [], tenant_id))
     while batch := await asyncio.to_thread(lambda: list(islice(items, BATCH))):
         rows = [item | {"ingestion_id": ingestion_id, "tenant_id": tenant_id} for item in batch]
         async with store.transaction(tenant_id) as connection:
@@ -65,48 +66,61 @@ def _distinct(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     repeats: Counter[str] = Counter()
     for item in items:
         uri, details = str(item["uri"]), item["details"]
-        place = (details.get("path"), details.get("offset"), details.get("url"))
+        place = (details.get("path"), details.get("offset"), details.get("url"), details.get("origin"))
         if uri not in places:
             places[uri] = place
             yield item
-        elif places[uri] != place or "original" in details:
+        elif places[uri] != place or ("original" in details and "origin" not in details):
             repeats[uri] += 1
             error = DuplicateId(f"Another document has the id {uri!r} already: rename one of them.")
             yield _dead(f"{uri}#{repeats[uri] + 1}", error)
 
 
-def _items(sources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _items(sources: Iterable[dict[str, Any]], tenant_id: UUID) -> Iterator[dict[str, Any]]:
     for source in sources:
-        for item in _found(source):
+        for item in _found(source, tenant_id):
             yield item | {"details": handling_of(source).told() | item["details"]}
 
 
-def _found(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _found(source: dict[str, Any], tenant_id: UUID) -> Iterator[dict[str, Any]]:
     uri = str(source["uri"])
     if "cause" in source:
         yield _item(uri) | {"state": "dead", "cause": source["cause"], "sentence": source["sentence"]}
+    elif "original" in source and holds_many(source["name"]):
+        with bucket().open(source["original"]) as file:
+            yield from _unpacked(file, uri, source["name"], tenant_id)
     elif "original" in source:
         yield _item(uri, details=source)
     elif is_url(uri):
         yield _item(uri, details={"url": uri})
     else:
-        yield from _files(uri)
+        yield from _files(uri, tenant_id)
 
 
-def _files(source: str) -> Iterator[dict[str, Any]]:
-    """Yield an item for each file of a folder, glob or path, and for each line of a file of records."""
+def _files(source: str, tenant_id: UUID) -> Iterator[dict[str, Any]]:
+    """Yield an item for each file of a folder, glob or path, and for each document that a file holds."""
     try:
-        for path, error in Walk(source, suffixes() | jsonl.SUFFIXES):
+        for path, error in Walk(source, readable_suffixes()):
             if error is not None:
                 yield _dead(path, error)
             elif Path(path).resolve().is_relative_to(settings().state.expanduser().resolve()):
                 yield _dead(path, SourceForbidden("KowAI's own state directory is never ingested."))
             elif Path(path).suffix.lower() in jsonl.SUFFIXES:
                 yield from _records(path)
+            elif is_archive(path):
+                with open(path, "rb") as file:
+                    yield from _unpacked(file, path, Path(path).name, tenant_id)
             else:
                 yield _item(path, details={"path": path})
     except DocumentError as error:
         yield _dead(source, error)
+    except OSError as error:
+        yield _dead(source, SourceForbidden(f"{source} cannot be read: {error.strerror or error}."))
+
+
+def _unpacked(file: BinaryIO, uri: str, name: str, tenant_id: UUID) -> Iterator[dict[str, Any]]:
+    for found in unpack(file, uri, name, tenant_id):
+        yield _dead(found.uri, found.error) if found.error else _item(found.uri, details=found.details)
 
 
 def _records(path: str) -> Iterator[dict[str, Any]]:

@@ -109,7 +109,7 @@ async def _parsed(content: Content) -> LoadedDocument:
 
 
 def _origin(item: Item) -> str:
-    return "upload" if "original" in item.details else item.uri
+    return item.details.get("origin") or ("upload" if "original" in item.details else item.uri)
 
 
 def _hash(content: bytes, details: dict[str, Any]) -> str:

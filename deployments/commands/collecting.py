@@ -14,6 +14,7 @@ from deployments.commands.api import Api
 from deployments.commands.records import read_records
 from deployments.commands.sending import Parcel, batches, cause_of, deliver
 from deployments.commands.tally import Tally
+from kowai.archives import SUFFIXES as ARCHIVE_SUFFIXES
 from kowai.errors import DocumentError
 from kowai.jsonl import SUFFIXES as RECORD_SUFFIXES
 from kowai.loaders import suffixes
@@ -58,7 +59,7 @@ def collect(sources: Iterable[str], tally: Tally) -> Collected:
             collected.addresses.append(Parcel(source, 0, source))
             continue
         try:
-            for found in Walk(source, suffixes() | RECORD_SUFFIXES):
+            for found in Walk(source, suffixes() | RECORD_SUFFIXES | ARCHIVE_SUFFIXES):
                 sort(found, collected, tally)
         except DocumentError as error:
             tally.bury(source, error.code, error.sentence)

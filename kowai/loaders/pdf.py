@@ -16,10 +16,12 @@ from kowai.types import Heading, LoadedDocument, PageSpan
 
 PAGE_GAP = "\n\n"
 MAX_BOOKMARKS = 5_000
+MOST_UNMAPPED = 0.3  # of a page's characters; beyond it what can be read is not what stands there
 WRONG_PASSWORD, UNKNOWN_LOCK = 4, 5  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 
 _HYPHEN = re.compile(r"(?<=\w)[\ufffe\x02][ \n]*(?=(\w))")  # where pdfium saw a word broken over two lines
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")  # glyphs whose characters the font does not tell
+_UNMAPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ue000-\uf8ff]")  # what is left may be glyphs' numbers
 _NO_TITLE = re.compile(
     r"(?i)\W*$|untitled|(microsoft )?(word|powerpoint|excel)\b|(unknown|anonymous|title|(document|slide|page)[ _]?\d*)$"
     r"|\S*\.(docx?|dotx?|pptx?|xlsx?|pdf|od[tpsg]|rtf|tex|dvi|indd|qxd|pub|html?|md|txt|tiff?|png|jpe?g)$"
@@ -70,7 +72,9 @@ def _page_text(pdf: Any, index: int) -> str | None:
         page.close()
     except pypdfium2.PdfiumError:
         return None
-    return _unwrapped(_CONTROLS.sub("", _HYPHEN.sub(_rejoin, canonical(found))))
+    words = _HYPHEN.sub(_rejoin, canonical(found))
+    unmapped = len(_UNMAPPED.findall(words))
+    return "" if unmapped > len(words) * MOST_UNMAPPED else _unwrapped(_CONTROLS.sub("", words))
 
 
 def _rejoin(hyphen: re.Match[str]) -> str:
