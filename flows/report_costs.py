@@ -10,7 +10,7 @@ from tasks.receive import find_tenant
 
 @flow(name="report-costs", persist_result=False)
 async def report_costs(tenant: str = "default", day: date | None = None) -> None:
-    """Sum up a day's model calls by persona, model and flow, as a table in this run's artifacts.
+    """Sum up a day's model calls by persona, model, flow and document source, as a table in this run's artifacts.
 
     Args:
         tenant: Whose costs these are.

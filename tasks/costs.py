@@ -1,4 +1,4 @@
-"""Account for a tenant's day: what its model calls cost, by persona, by model and by flow."""
+"""Account for a tenant's day: what its model calls cost, by persona, model, flow and document source."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -37,11 +37,37 @@ from (
 ) calls group by grouping sets ((persona), (model), (flow)) order by 1, 5 desc nulls last, 2
 """)
 
+# A call is shared evenly among the sources of the documents its answer cites, or else of those it was given.
+SOURCES = text("""
+with calls as (
+  select id, query_id, cost, charged, prompt_tokens, completion_tokens from model_call
+  where tenant_id = :tenant and day = :day and state in ('settled', 'void')
+), rests_on as (
+  select distinct c.id, coalesce(known.uri, d.origin, 'none') as name
+  from calls c left join answer a on a.query_id = c.query_id
+  left join lateral jsonb_array_elements(
+    case when a.citations = '[]'::jsonb then a.passages else a.citations end) cited on true
+  left join document d on d.id = cast(cited->>'document_id' as uuid)
+  left join lateral (
+    select s.uri from source s where starts_with(d.origin, s.uri) order by length(s.uri) desc limit 1) known on true
+), parts as (
+  select c.*, r.name, count(*) over (partition by c.id) as parts from calls c join rests_on r using (id)
+)
+select 'source' as by, name, count(*) as calls, round(sum(cost / parts), 9) as cost,
+  round(sum(charged / parts), 9) as charged, count(*) filter (where cost is null) as unknown,
+  cast(round(sum(prompt_tokens / parts::numeric)) as int) as prompt_tokens,
+  cast(round(sum(completion_tokens / parts::numeric)) as int) as completion_tokens
+from parts group by name order by 5 desc nulls last, 2
+""")
+
 
 class Share(Value):
-    """Sum the calls of one persona, model or flow; `cost` leaves out the `unknown` calls, `charged` estimates them."""
+    """Sum the calls of one persona, model, flow or document source.
 
-    by: Literal["persona", "model", "flow"]
+    `cost` leaves out the `unknown` calls, `charged` estimates them.
+    """
+
+    by: Literal["persona", "model", "flow", "source"]
     name: str
     calls: int
     cost: Dollars | None
@@ -73,7 +99,7 @@ async def read_costs(tenant_id: UUID, day: date | None = None) -> Costs:
     async with (await database()).transaction(tenant_id) as connection:
         limit = await connection.scalar(LIMIT, {"tenant": tenant_id, "default": default})
         (sums,) = await _rows(connection, DAY, values)
-        shares = await _rows(connection, SHARES, values)
+        shares = [row for query in (SHARES, SOURCES) for row in await _rows(connection, query, values)]
     return Costs(day=day, daily_limit=limit, **sums, shares=tuple(Share(**share) for share in shares))
 
 

@@ -19,7 +19,8 @@ from kowai.tables.ledger import Outbox
 LONGEST_DELAY = timedelta(minutes=10)
 
 NOTE_RUN = text(
-    "with noted as (update query set flow_run_id = :run where id = :id)"
+    "with noted as (update query set flow_run_id = :run where id = :id),"
+    " marked as (update batch set flow_run_id = :run where id = :id)"
     " update ingestion set flow_run_id = :run where id = :id"
 )
 
@@ -95,5 +96,5 @@ async def due(kind: str, *, limit: int = 500) -> list[tuple[UUID, UUID]]:
 
 
 async def note_run(connection: AsyncConnection, subject_id: UUID, flow_run_id: UUID) -> None:
-    """Write onto a query or an ingestion which run in Prefect it belongs to."""
+    """Write onto a query, an ingestion or a batch which run in Prefect it belongs to."""
     await connection.execute(NOTE_RUN, {"id": subject_id, "run": flow_run_id})

@@ -1,5 +1,6 @@
 """Say what a batch will take before it starts, from a sample of its questions and from what past answers took."""
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ async def _quote(question_set_id: UUID, names: Sequence[str], tenant_id: UUID) -
     chosen = [personas()[name] for name in names]
     if not model.targets:
         return _extractive(load, len(chosen))
-    return _written(load, chosen, model)
+    return await asyncio.to_thread(_written, load, chosen, model)  # counting the tokens of a long set takes seconds
 
 
 async def _load(question_set_id: UUID, tenant_id: UUID, model: LanguageModel) -> Load:

@@ -57,7 +57,7 @@ update batch_item i set
   state = case when q.status in ('done', 'refused') then q.status
     when q.status = 'failed' or i.attempts >= :most then 'dead' else 'queued' end,
   cause = case when q.status in ('failed', 'refused') then left(coalesce(q.refusal, 'internal'), 50)
-    when q.status in ('queued', 'running') and i.attempts >= :most then 'interrupted' end,
+    when q.status <> 'done' and i.attempts >= :most then 'interrupted' end,
   sentence = case when q.status in ('failed', 'refused') then q.sentence end
 from query q where q.id = i.id and i.id = :id and i.state = 'running'
 """)

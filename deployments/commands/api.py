@@ -1,6 +1,7 @@
 """KowAI's API as the commands see it: one reply as a dictionary, or one error as a sentence."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 import httpx
@@ -53,19 +54,29 @@ class Api:
 
     def post(self, path: str, body: Any = None, files: Any = None) -> dict[str, Any]:
         """Return the reply; a busy server is asked again. Raises NotRunning and Refused."""
-        response = self._post(path, body, files)
+        return self._asked(lambda: self.client.post(path, json=body, files=files)).json()
+
+    def get(self, path: str) -> Any:
+        """Return what is there, as `post` does."""
+        return self._asked(lambda: self.client.get(path)).json()
+
+    def download(self, path: str, query: dict[str, str]) -> bytes:
+        return self._asked(lambda: self.client.get(path, params=query)).content
+
+    def _asked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        response = self._ask(ask)
         for attempt in range(1, ATTEMPTS):
             if response.status_code not in BUSY:
                 break
             time.sleep(_pause(response, attempt))
-            response = self._post(path, body, files)
+            response = self._ask(ask)
         if response.is_error:
             raise _refused(response)
-        return response.json()
+        return response
 
-    def _post(self, path: str, body: Any, files: Any) -> httpx.Response:
+    def _ask(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
         try:
-            return self.client.post(path, json=body, files=files)
+            return ask()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             sentence = f"KowAI is not running at {self.url}: start it with `kowai up`."
             raise NotRunning(sentence, operator=str(error)) from error

@@ -13,7 +13,7 @@ Day = Annotated[str | None, typer.Option("--day", help="A UTC day, as 2026-01-31
 
 
 def costs(day: Day = None, url: Url = None, key: Key = None, as_json: Json = False) -> None:
-    """Show what a day's model calls cost, by persona, model and flow."""
+    """Show what a day's model calls cost, by persona, model, flow and document source."""
     import json
 
     from deployments.commands.api import Api

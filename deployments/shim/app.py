@@ -10,7 +10,19 @@ from fastapi import FastAPI
 
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
-from deployments.shim import chat, costs, documents, embeddings, health, openai_door, queries, searches, site
+from deployments.shim import (
+    batches,
+    chat,
+    costs,
+    documents,
+    embeddings,
+    health,
+    openai_door,
+    queries,
+    question_sets,
+    searches,
+    site,
+)
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.records import Recorder
@@ -43,7 +55,8 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
-    for module in (queries, chat, searches, documents, costs, openai_door, embeddings, health, site):
+    answering = (queries, chat, searches, question_sets, batches, openai_door, embeddings)
+    for module in (*answering, documents, costs, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
     return app

@@ -15,5 +15,5 @@ Day = Annotated[date | None, Query(description="A UTC day; today when left out."
 
 @router.get("/costs")
 async def get_costs(caller: Caller, day: Day = None) -> Costs:
-    """Return a day's model calls in US dollars: its limit, its counters, and shares by persona, model and flow."""
+    """Return a day's model calls in US dollars: limit, counters, shares by persona, model, flow and document source."""
     return await read_costs(caller.tenant_id, day)
