@@ -15,6 +15,7 @@ import pytest
 
 from blocks.connections import bucket
 from blocks.database import Database
+from flows.answer import answer_query
 from flows.run_personas import run_batch
 from kowai.errors import InvalidInput, NotFound
 from kowai.question_sets import read_rows
@@ -24,7 +25,7 @@ from tasks.batches import Order, TooManyItems, count_items, receive_batch
 from tasks.costs import read_costs
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch
-from tasks.receive import UnknownPersona
+from tasks.receive import Inquiry, UnknownPersona, receive_query
 from tasks.step import traced
 from tasks.turns import claim_item, close_item
 from tests.flows.conftest import learn_tea, rows
@@ -132,6 +133,30 @@ async def test_200_items_never_exceed_a_budget_for_50(
     assert {item["cause"] for item in rows(database_url, "select cause from batch_item where state = 'refused'")} == {
         "budget_exhausted"
     }
+
+
+@pytest.mark.slow
+async def test_200_askers_of_chat_and_batch_at_once_never_exceed_a_budget_for_50(
+    tea: UUID, store: Database, database_url: str, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    limit = await budget_for(50, tea, use, model_server, database_url)
+    questions = [f"How long is green tea steeped in cup {n:03}?" for n in range(100)]
+    batch_id = await batch_of(questions, ["assistant"], tea)
+    asked = [await receive_query(Inquiry(f"How long is green tea steeped in mug {n:03}?"), tea) for n in range(100)]
+
+    async def answer(query_id: UUID) -> None:
+        with traced():
+            await answer_query.fn(query_id, tea)
+
+    highest = await watched(database_url, asyncio.gather(carry_out(batch_id, tea), *map(answer, asked)))
+    day = await read_costs(tea)
+    assert highest <= limit
+    assert day.spent <= limit
+    assert day.reserved == 0
+    ended = rows(database_url, "select status, refusal, count(*) as queries from query group by 1, 2")
+    assert {(row["status"], row["refusal"]) for row in ended} == {("done", None), ("refused", "budget_exhausted")}
+    assert sum(row["queries"] for row in ended) == 201
+    assert len(model_server.asked) <= 50
 
 
 async def budget_for(
