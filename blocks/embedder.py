@@ -40,7 +40,7 @@ def local_model(directory: str = "", cache_folder: Path | None = None) -> TextEn
     """Return the encoder of a folder, or the built-in one, loaded once a process."""
     with _loading:
         if directory not in _models:
-            folder = cache_folder or settings().state.expanduser().absolute() / "models"
+            folder = cache_folder or settings().models
             _models[directory] = TextEncoder(_checkpoint(directory), folder)
         return _models[directory]
 

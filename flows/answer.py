@@ -4,19 +4,23 @@ from uuid import UUID
 
 from prefect import flow
 
+from kowai.personas import AUTO
 from tasks.admit import admit
 from tasks.generate import generate
 from tasks.record import record_answer, record_failure, record_refusal
 from tasks.retrieve import retrieve
+from tasks.route import route
 
 
 @flow(name="answer-query", persist_result=False)
 async def answer_query(query_id: UUID, tenant_id: UUID) -> None:
-    """Answer a stored question: admit, retrieve, generate, record."""
+    """Answer a stored question: admit, route, retrieve, generate, record."""
     try:
         verdict, question = await admit(query_id, tenant_id)
         if not verdict.allowed:
             return await record_refusal(query_id, tenant_id, verdict)
+        if question.persona == AUTO:
+            question = await route(question)
         passages = await retrieve(question)
         draft = await generate(question, passages)
         if draft.refusal:

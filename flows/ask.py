@@ -7,11 +7,11 @@ from prefect import flow
 from pydantic import Field
 
 from flows.answer import answer_query
-from kowai.personas import personas
+from kowai.personas import askable
 from tasks.receive import Inquiry, find_tenant, receive_query
 from tasks.show import show_answer
 
-PersonaName = Annotated[str, Field(json_schema_extra={"enum": [*personas()]})]
+PersonaName = Annotated[str, Field(json_schema_extra={"enum": [*askable()]})]
 
 
 @flow(name="ask", persist_result=False)
@@ -25,7 +25,7 @@ async def ask(
 
     Args:
         question: What you want to know, in your own words.
-        persona: Who answers.
+        persona: Who answers; auto chooses by what you ask.
         tenant: Whose documents answer it.
         show_text: Also show the answer's text here, where everyone who may open Prefect can read it.
     """

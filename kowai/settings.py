@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     def bucket(self) -> Path:
         return self.state.expanduser().absolute() / "bucket"
 
+    @property
+    def models(self) -> Path:
+        return self.state.expanduser().absolute() / "models"
+
 
 @cache
 def settings() -> Settings:

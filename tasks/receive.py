@@ -12,7 +12,7 @@ from blocks.connections import database
 from kowai.conversations import Turn, standalone
 from kowai.errors import InvalidInput, NotFound
 from kowai.filters import checked_filters
-from kowai.personas import personas
+from kowai.personas import askable
 from kowai.questions import checked_question
 from kowai.tables.identity import Tenant
 from kowai.tables.ingestion import Ingestion
@@ -38,8 +38,8 @@ class Inquiry(NamedTuple):
     def row(self) -> dict[str, Any]:
         """Return the columns of the stored question. Raises InvalidInput for one that cannot be asked."""
         text = checked_question(self.text)
-        if self.persona not in personas():
-            raise UnknownPersona(f"There is no persona '{self.persona}'; choose one of {', '.join(personas())}.")
+        if self.persona not in askable():
+            raise UnknownPersona(f"There is no persona '{self.persona}'; choose one of {', '.join(askable())}.")
         checked_filters(self.filters)
         history = [turn.model_dump() for turn in self.history]
         understood = {"text": text, "history": history, "standalone": standalone(text, self.history)}

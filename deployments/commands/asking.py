@@ -11,7 +11,9 @@ Question = Annotated[str, typer.Argument(help="What you want to know.")]
 
 def ask(
     question: Question,
-    persona: Annotated[str, typer.Option("--persona", "-p", help="Who answers.")] = "assistant",
+    persona: Annotated[
+        str, typer.Option("--persona", "-p", help="Who answers; auto chooses by what you ask.")
+    ] = "assistant",
     as_json: Json = False,
     url: Url = None,
     key: Key = None,

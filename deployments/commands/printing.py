@@ -54,7 +54,9 @@ def place_of(found: dict[str, Any]) -> str:
 
 def summary(reply: dict[str, Any]) -> str:
     confidence, cost = reply.get("confidence"), reply.get("cost")
+    routing = reply.get("routing")
     parts = [
+        f"persona {reply['persona']}, chosen with confidence {routing['confidence']:.2f}" if routing else "",
         "abstained: the documents do not say" if reply.get("abstained") else "",
         f"confidence {'unknown' if confidence is None else f'{confidence:.2f}'}",
         f"model {reply.get('model') or 'unknown'}",

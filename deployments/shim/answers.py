@@ -20,6 +20,13 @@ class Fault(BaseModel):
     message: str
 
 
+class Routing(BaseModel):
+    """Say what chose the persona, its examples or a model, and how likely, in [0, 1], the choice is right."""
+
+    by: str
+    confidence: float | None
+
+
 class Answer(BaseModel):
     """Hold a question's state and, once it is done, its cited answer; null is unknown."""
 
@@ -30,6 +37,7 @@ class Answer(BaseModel):
     confidence: float | None
     abstained: bool | None
     persona: str
+    routing: Routing | None
     model: str | None
     fallback: bool | None
     usage: Usage
@@ -38,7 +46,7 @@ class Answer(BaseModel):
     error: Fault | None = None
 
 
-OF_QUERY = ("status", "persona", "flow_run_id", "refusal", "sentence")
+OF_QUERY = ("status", "persona", "routed_by", "routing_confidence", "flow_run_id", "refusal", "sentence")
 OF_ANSWER = ("text", "citations", "confidence", "abstained", "model", "fallback", "usage", "cost")
 COLUMNS = [*(getattr(Query, name) for name in OF_QUERY), *(getattr(AnswerRow, name) for name in OF_ANSWER)]
 FOUND = select(*COLUMNS).select_from(Query).outerjoin(AnswerRow, col(AnswerRow.query_id) == col(Query.id))
@@ -55,6 +63,7 @@ async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
         query_id=query_id,
         answer=row.text,
         citations=row.citations or [],
+        routing=Routing(by=row.routed_by, confidence=row.routing_confidence) if row.routed_by else None,
         usage=row.usage or Usage(),
         error=Fault(code=row.refusal, message=row.sentence) if row.refusal else None,
         **{name: getattr(row, name) for name in AS_STORED},

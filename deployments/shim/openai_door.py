@@ -18,7 +18,7 @@ from deployments.shim.streams import EventStream, Streams
 from flows.answer import answer_query
 from kowai.conversations import Turn
 from kowai.errors import InvalidInput, NotFound
-from kowai.personas import personas
+from kowai.personas import askable
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
@@ -59,7 +59,7 @@ class Completion(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str = Field(description=f"A persona: {', '.join(personas())}.")
+    model: str = Field(description=f"A persona: {', '.join(askable())}.")
     messages: list[Message] = Field(min_length=1, max_length=200)
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -68,15 +68,15 @@ class Completion(BaseModel):
 @router.get("/models")
 async def list_models(caller: Caller) -> dict[str, Any]:
     """List the personas as models."""
-    models = [{"id": name, "object": "model", "created": 0, "owned_by": "kowai"} for name in personas()]
+    models = [{"id": name, "object": "model", "created": 0, "owned_by": "kowai"} for name in askable()]
     return {"object": "list", "data": models}
 
 
 @router.post("/chat/completions", response_model=None)
 async def complete(wanted: Completion, caller: Caller, request: Request) -> dict[str, Any] | EventStream:
     """Answer the last user message from the tenant's documents, with the turns before it as context."""
-    if wanted.model not in personas():
-        raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(personas())}.")
+    if wanted.model not in askable():
+        raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(askable())}.")
     query_id = await receive_query(_inquiry(wanted, caller.key_id), caller.tenant_id, durable=False)
     if wanted.stream:
         return _stream(wanted, query_id, caller, request.app.state.streams)

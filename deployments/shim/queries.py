@@ -11,7 +11,7 @@ from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Caller, Principal
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
-from kowai.personas import personas
+from kowai.personas import askable
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/api/v1", tags=["queries"])
@@ -26,7 +26,7 @@ class Asked(BaseModel):
     query: str = Field(
         validation_alias=AliasChoices("query", "question", "message"), description="Up to 8,000 characters."
     )
-    persona: str = Field("assistant", description=f"Who answers: {', '.join(personas())}.")
+    persona: str = Field("assistant", description=f"Who answers: {', '.join(askable())}.")
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be used.")
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
-from kowai.personas import personas
+from kowai.personas import askable
 
 PAGES = Path(__file__).parent / "pages"
 POLICY = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"}
@@ -21,7 +21,7 @@ async def chat_page() -> FileResponse:
 
 @router.get("/pages/personas")
 async def persona_names() -> list[str]:
-    return list(personas())
+    return askable()
 
 
 @router.get("/pages/{name}")

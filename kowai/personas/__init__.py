@@ -19,6 +19,14 @@ class Persona(Value):
         return f"{self.summary} {self.instructions} Style: {self.style} Decline: {self.declines}"
 
 
+AUTO = "auto"
+
+
 def personas() -> dict[str, Persona]:
     """Return every persona by name, in the order of their files."""
     return discover("kowai.personas", Persona)
+
+
+def askable() -> list[str]:
+    """Return whom a question may be put to: a persona, or 'auto', which chooses one by what is asked."""
+    return [AUTO, *personas()]

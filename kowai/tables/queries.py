@@ -21,7 +21,9 @@ class Query(TenantRow, table=True):
     text: str
     history: list[Any] = document_of("[]")
     standalone: str = Field(description="What is searched for: the question as it is understood without its history.")
-    persona: str = Field(max_length=50)
+    persona: str = Field(max_length=50, description="Who answers; 'auto' until somebody has been chosen.")
+    routed_by: str | None = Field(default=None, max_length=20, description="What chose the persona, if it was chosen.")
+    routing_confidence: float | None = None
     filters: dict[str, Any] = document_of("{}")
     streamed: bool = Field(default=False, description="Whether its answer is told in the event log as it is written.")
     status: str = Field(default="queued", max_length=20)

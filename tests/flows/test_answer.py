@@ -30,8 +30,8 @@ async def tea(store: Database, tenant: UUID, tmp_path: Path) -> UUID:
     return tenant
 
 
-async def asked(question: str, tenant: UUID):
-    query_id = await receive_query(Inquiry(question), tenant)
+async def asked(question: str, tenant: UUID, persona: str = "assistant"):
+    query_id = await receive_query(Inquiry(question, persona), tenant)
     with traced() as trace:
         await answer_query.fn(query_id, tenant)
     return await read_answer(query_id, tenant), trace
@@ -82,3 +82,17 @@ async def test_an_unknown_question_fails_with_its_code(store: Database, tenant: 
 async def test_an_unknown_persona_is_refused_before_anything_is_stored(store: Database, tenant: UUID) -> None:
     with pytest.raises(UnknownPersona, match="assistant"):
         await receive_query(Inquiry("Who?", persona="nobody"), tenant)
+
+
+async def test_a_question_to_nobody_in_particular_is_routed_and_says_how_sure_that_is(tea: UUID) -> None:
+    answer, trace = await asked("Write a Python function that steeps green tea.", tea, persona="auto")
+    assert answer.persona == "developer"
+    assert answer.routing
+    assert answer.routing.by == "examples"
+    assert 0.6 < (answer.routing.confidence or 0) <= 1
+    assert [run.name for run in trace.steps] == ["admit", "route", "retrieve", "generate", "record-answer"]
+
+
+async def test_a_question_to_somebody_is_not_routed(tea: UUID) -> None:
+    answer, _ = await asked("Write a Python function that steeps green tea.", tea, persona="analyst")
+    assert (answer.persona, answer.routing) == ("analyst", None)

@@ -1,0 +1,77 @@
+"""Choose who answers a question that was put to nobody in particular."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from blocks.connections import database, language_model
+from blocks.embedder import Space
+from kowai.errors import KowaiError
+from kowai.personas import personas
+from kowai.routing import UNSURE, Choice, Router
+from kowai.signatures import ChoosePersona
+from kowai.tables.queries import Query
+from kowai.types import Question
+from tasks import metered
+from tasks.kept_vectors import kept_vectors
+from tasks.step import step
+
+_routers: dict[Space, Router] = {}
+
+
+class Routing(NamedTuple):
+    """Hold a choice and who made it: the personas' examples, or the model that was asked because they are unsure."""
+
+    choice: Choice
+    made_by: Literal["examples", "model"]
+
+
+@step
+async def route(question: Question) -> Question:
+    """Give the question to the persona that its message is for, and record the choice and how sure it is."""
+    routing = await _routed(question)
+    persona, confidence = routing.choice
+    chosen = {"persona": persona, "routed_by": routing.made_by, "routing_confidence": confidence}
+    async with (await database()).transaction(question.tenant_id, durable=False) as connection:
+        await connection.execute(update(Query).where(col(Query.id) == question.id).values(**chosen))
+    return question.model_copy(update={"persona": persona})
+
+
+async def _routed(question: Question) -> Routing:
+    choice = await nearest_persona(question.standalone)
+    if choice.confidence < UNSURE and (await language_model()).targets:
+        asked = await _ask_model(question.standalone, question.tenant_id, question.id)
+        return Routing(asked, "model") if asked else Routing(choice, "examples")
+    return Routing(choice, "examples")
+
+
+async def nearest_persona(message: str) -> Choice:
+    """Choose by how the personas' examples lie around the message."""
+    vectors, space = await metered.embed([message], purpose="query")
+    if space not in _routers:
+        examples = [(name, example) for name, persona in personas().items() for example in persona.examples]
+        labels, texts = zip(*examples, strict=True)
+        _routers[space] = Router.fit(labels, await kept_vectors(texts, space))
+    return _routers[space].choose(vectors[0])
+
+
+async def _ask_model(message: str, tenant_id: UUID, query_id: UUID) -> Choice | None:
+    """Return the model's choice; None when there is none to be had, which is no reason not to answer."""
+    described = "\n".join(f"{name}: {persona.summary}" for name, persona in personas().items())
+    inputs = {"message": message, "personas": described}
+    try:
+        reply = await metered.ask(ChoosePersona, inputs, tenant_id, query_id=query_id, role="fast")
+    except KowaiError:
+        return None
+    return _readable(reply.fields)
+
+
+def _readable(fields: Mapping[str, Any]) -> Choice | None:
+    name = str(fields["persona"]).strip().lower().replace(" ", "_")
+    confidence = float(fields["confidence"])
+    usable = name in personas() and math.isfinite(confidence)
+    return Choice(name, min(1.0, max(0.0, confidence))) if usable else None

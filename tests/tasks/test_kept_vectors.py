@@ -1,0 +1,28 @@
+"""Vectors of fixed texts are computed once a state directory, and again when their file is broken."""
+
+import numpy as np
+import pytest
+
+from blocks.database import Database
+from kowai.settings import settings
+from tasks import metered
+from tasks.kept_vectors import kept_vectors
+
+TEXTS = ("How long?", "How far?")
+
+
+async def test_the_second_time_nothing_is_computed(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, space = await metered.embed(TEXTS, purpose="document")
+    first = await kept_vectors(TEXTS, space)
+    monkeypatch.delattr(metered, "embed")
+    assert np.array_equal(await kept_vectors(TEXTS, space), first)
+
+
+@pytest.mark.parametrize("content", [b"", b"broken", b"\x93NUMPY"])
+async def test_a_broken_file_is_written_anew(store: Database, content: bytes) -> None:
+    _, space = await metered.embed(TEXTS, purpose="document")
+    first = await kept_vectors(TEXTS, space)
+    (path,) = settings().models.glob("vectors-*.npy")
+    path.write_bytes(content)
+    assert np.array_equal(await kept_vectors(TEXTS, space), first)
+    assert np.array_equal(np.load(path), first)
