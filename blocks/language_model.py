@@ -1,6 +1,7 @@
 """The models that may write an answer; with none, answers are extracted."""
 
 from decimal import Decimal
+from typing import Literal
 
 from prefect.blocks.core import Block
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
@@ -57,6 +58,17 @@ class LanguageModel(Block):
     )
     daily_limit: Decimal = Field(
         default=Decimal(100), ge=0, title="Daily limit", description="US dollars a tenant may spend in a UTC day."
+    )
+
+    unsupported: Literal["mark", "remove"] = Field(
+        default="mark",
+        title="Unsupported sentences",
+        description="What becomes of a sentence that no passage supports: it is marked in the answer, or removed.",
+    )
+    check_support: bool = Field(
+        default=False,
+        title="Let a model check citations",
+        description="Also ask the model of the role 'fast' whether each quoted span supports its sentence: one call.",
     )
 
     def for_role(self, role: str) -> list[Target]:

@@ -4,7 +4,17 @@ import sys
 
 import typer
 
-from deployments.commands import asking, batching, ingesting, inspecting, measuring, running, scaling, spending
+from deployments.commands import (
+    asking,
+    batching,
+    ingesting,
+    inspecting,
+    measuring,
+    replaying,
+    running,
+    scaling,
+    spending,
+)
 from kowai.errors import KowaiError
 
 app = typer.Typer(
@@ -18,7 +28,9 @@ for command in (running.up, running.down, running.worker, scaling.scale):
     app.command()(command)
 for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting.version):
     app.command()(command)
-for command in (asking.ask, asking.search, ingesting.ingest, batching.batch, measuring.bench, spending.costs):
+for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
+    app.command()(command)
+for command in (batching.batch, measuring.bench, spending.costs):
     app.command()(command)
 
 

@@ -1,92 +1,112 @@
 """Citations: which characters of which document version support which sentence of an answer."""
 
-import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NamedTuple
 
-from kowai.sentences import Span, sentence_spans
-from kowai.types import Citation, Passage
+from kowai.claims import Claim, claims_of
+from kowai.quoting import Embed, citation_of
+from kowai.support import LEAST_SUPPORT, Backing, Reading, backings, support
+from kowai.types import Citation, Passage, Statement
 
-MARKER = re.compile(r"\s*\[(\d{1,3})\]")
-WORD = re.compile(r"\w+")
-LEAST_SUPPORT = 0.3
+Unsupported = Literal["mark", "remove"]
+Pair = tuple[str, str]
+Confirm = Callable[[Sequence[Pair]], Awaitable[Sequence[bool]]]
+
+UNSUPPORTED = "[unsupported]"
 
 
 class Cited(NamedTuple):
-    """Hold an answer whose markers [1], [2] ... number `citations`."""
+    """Hold an answer whose markers [1], [2] ... number `citations`, and its sentences one by one."""
 
     text: str
     citations: tuple[Citation, ...]
+    sentences: tuple[Statement, ...]
     supported: float
 
 
-def quoted_passages(passages: Sequence[Passage]) -> str:
-    """Number the passages and fence each off as a quotation."""
-    return "\n".join(f'<passage number="{n}">\n{passage.text}\n</passage>' for n, passage in enumerate(passages, 1))
+class Backed(NamedTuple):
+    """Hold a span that supports a claim, and how well, in [0, 1]."""
+
+    backing: Backing
+    score: float
 
 
-def cite(answer: str, passages: Sequence[Passage]) -> Cited:
-    """Keep each marker whose passage supports its sentence, and number the citations in order of appearance."""
-    numbers: dict[tuple[int, int], int] = {}
+async def cite(
+    answer: str,
+    passages: Sequence[Passage],
+    embed: Embed,
+    *,
+    unsupported: Unsupported = "mark",
+    confirm: Confirm | None = None,
+) -> Cited:
+    """Cite for each sentence the spans that support it, numbered in order of appearance.
+
+    A marker is kept only if its passage supports the sentence; where none does, all passages are looked through.
+    `confirm` may refuse further (sentence, span) pairs. What nothing supports is marked, or removed.
+    """
+    claims = claims_of(answer)
+    backed = [_best(each) for each in await _supported(claims, passages, embed)]
+    if confirm is not None:
+        backed = await _confirmed(claims, backed, confirm)
+    return _numbered(claims, backed, unsupported)
+
+
+async def _supported(claims: Sequence[Claim], passages: Sequence[Passage], embed: Embed) -> list[list[Backed]]:
+    """Return for each claim the spans of the passages it names that support it, or else of any passage."""
+    named = [[passages[n - 1] for n in claim.marked if 0 < n <= len(passages)] for claim in claims]
+    found = await _scored(claims, named, embed)
+    rest = [[] if each else list(passages) for each in found]
+    second = await _scored(claims, rest, embed) if any(rest) else rest
+    return [one or other for one, other in zip(found, second, strict=True)]  # pyright: ignore[reportReturnType]
+
+
+async def _scored(claims: Sequence[Claim], allowed: Sequence[Sequence[Passage]], embed: Embed) -> list[list[Backed]]:
+    readings = [Reading(claim.core) for claim in claims]
+    near = [backings(reading, passages) for reading, passages in zip(readings, allowed, strict=True)]
+    texts = list(
+        dict.fromkeys(t for r, each in zip(readings, near, strict=True) for b in each for t in (r.text, b.quote))
+    )
+    if not texts:
+        return [[] for _ in claims]
+    vectors = dict(zip(texts, await embed(texts), strict=True))
+    scored = [
+        [Backed(b, support(reading, b, float(vectors[reading.text] @ vectors[b.quote]))) for b in each]
+        for reading, each in zip(readings, near, strict=True)
+    ]
+    return [[backed for backed in each if backed.score >= LEAST_SUPPORT] for each in scored]
+
+
+def _best(backed: Sequence[Backed]) -> list[Backed]:
+    """Keep the best span of each passage."""
+    best: dict[int, Backed] = {}
+    for each in sorted(backed, key=lambda each: -each.score):
+        best.setdefault(id(each.backing.passage), each)
+    return list(best.values())
+
+
+async def _confirmed(claims: Sequence[Claim], backed: list[list[Backed]], confirm: Confirm) -> list[list[Backed]]:
+    pairs = [(claim.core, each.backing.quote) for claim, found in zip(claims, backed, strict=True) for each in found]
+    said = iter(await confirm(pairs) if pairs else [])
+    return [[each for each in found if next(said)] for found in backed]
+
+
+def _numbered(claims: Sequence[Claim], backed: Sequence[Sequence[Backed]], unsupported: Unsupported) -> Cited:
+    numbers: dict[tuple[object, int, int], int] = {}
     citations: list[Citation] = []
     pieces: list[str] = []
-    supported = 0
-    sentences = _sentences(answer)
-    for sentence, marked in sentences:
+    statements: list[Statement] = []
+    for claim, found in zip(claims, backed, strict=True):
         kept: list[int] = []
-        for index in marked:
-            citation = _support(sentence, passages[index - 1]) if 0 < index <= len(passages) else None
-            if citation is None:
-                continue
-            key = (index, citation.start)
+        for each in found:
+            citation = citation_of(each.backing.passage, each.backing.span, each.score)
+            key = (citation.document_id, citation.start, citation.end)
             if key not in numbers:
                 citations.append(citation)
                 numbers[key] = len(citations)
             kept.append(numbers[key])
-        supported += bool(kept)
-        pieces.append(sentence + "".join(f" [{number}]" for number in dict.fromkeys(kept)))
-    return Cited(" ".join(pieces), tuple(citations), supported / max(1, len(sentences)))
-
-
-def _sentences(answer: str) -> list[tuple[str, list[int]]]:
-    """Split an answer into sentences, each with the markers that follow it."""
-    found: list[tuple[str, list[int]]] = []
-    bare = MARKER.sub("", answer)
-    spans = sentence_spans(bare)
-    marks = _marks(answer)
-    for number, span in enumerate(spans):
-        until = spans[number + 1].start if number + 1 < len(spans) else len(bare) + 1
-        found.append((bare[span.start : span.end], [mark for place, mark in marks if span.start < place <= until]))
-    return found
-
-
-def _marks(answer: str) -> list[tuple[int, int]]:
-    """Return (place in the text without markers, number) of each marker."""
-    removed, marks = 0, list[tuple[int, int]]()
-    for match in MARKER.finditer(answer):
-        marks.append((match.start() - removed, int(match[1])))
-        removed += match.end() - match.start()
-    return marks
-
-
-def _support(sentence: str, passage: Passage) -> Citation | None:
-    """Return the sentence of the passage that shares most words with `sentence`, if it shares enough."""
-    wanted = _words(sentence)
-    spans = sentence_spans(passage.text)
-    if not wanted or not spans:
-        return None
-    shares = [len(wanted & _words(passage.text[span.start : span.end])) / len(wanted) for span in spans]
-    best = max(range(len(spans)), key=shares.__getitem__)
-    return citation_of(passage, spans[best], shares[best]) if shares[best] >= LEAST_SUPPORT else None
-
-
-def citation_of(passage: Passage, span: Span, score: float) -> Citation:
-    """Cite characters [span.start, span.end) of a passage by their place in its document."""
-    provenance = passage.model_dump(include={"document_id", "external_id", "title", "version", "page"})
-    quote = passage.text[span.start : span.end]
-    start, end = passage.start + span.start, passage.start + span.end
-    return Citation(**provenance, start=start, end=end, quote=quote, score=score)
-
-
-def _words(text: str) -> set[str]:
-    return {word.lower() for word in WORD.findall(text) if len(word) > 2 or word.isdigit()}
+        marks = "".join(f" [{number}]" for number in dict.fromkeys(kept)) or f" {UNSUPPORTED}"
+        if kept or unsupported == "mark":
+            pieces.append((claim.gap if pieces else "") + claim.text + marks)
+            statements.append(Statement(text=claim.text, citations=tuple(dict.fromkeys(kept)), supported=bool(kept)))
+    supported = sum(map(bool, backed)) / max(1, len(claims))
+    return Cited("".join(pieces), tuple(citations), tuple(statements), supported)

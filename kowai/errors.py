@@ -47,6 +47,12 @@ class NotFound(KowaiError):
     code, http_status = "not_found", 404
 
 
+class NothingToReplay(KowaiError):
+    """Say that a question has no answer, or not what it takes to make its answer again."""
+
+    code, http_status = "nothing_to_replay", 409
+
+
 class InvalidInput(KowaiError):
     code, http_status = "invalid_input", 422
 

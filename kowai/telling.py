@@ -2,7 +2,7 @@
 
 import re
 
-from kowai.citations import MARKER
+from kowai.claims import MARKER
 from kowai.sentences import sentence_spans
 
 HEADER = re.compile(r"^[ \t]*\[\[ ## (\w+) ## \]\]", re.MULTILINE)

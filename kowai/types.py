@@ -106,6 +106,24 @@ class Reply(Value):
     usage: Usage = Usage()
     cost: Decimal | None = None
     fallback: bool = False
+    call_id: UUID | None = None
+
+
+class Statement(Value):
+    """Hold one sentence of an answer and the numbers, from 1, of the citations that support it."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+    supported: bool
+
+
+class Prompt(Value):
+    """Hold what was asked of whom, beside the passages; `calls` names the model calls whose replies were used."""
+
+    signature: str
+    instructions: str = ""
+    inputs: dict[str, Any]
+    calls: tuple[UUID, ...] = ()
 
 
 class Draft(Value):
@@ -113,6 +131,7 @@ class Draft(Value):
 
     text: str
     citations: tuple[Citation, ...] = ()
+    sentences: tuple[Statement, ...] = ()
     confidence: float | None
     abstained: bool
     model: str
@@ -120,6 +139,8 @@ class Draft(Value):
     cost: Decimal | None = None
     fallback: bool = False
     refusal: "Verdict | None" = None
+    persona_version: str | None = None
+    prompt: Prompt | None = None
 
 
 class Question(Value):

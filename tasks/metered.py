@@ -1,8 +1,8 @@
 """The one door to models: reserve the worst case, call, settle what it cost; what was paid for once is read again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -74,16 +74,23 @@ async def spending(
     run = FlowRunContext.get()
     purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role)
     engine = MeteredEngine(block, purpose, sample=sample, hear=hear)
-    blocking = BlockingEngine(engine, asyncio.get_running_loop())
-    model = dspy.LM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
     try:
-        with dspy.context(lm=model, adapter=PlainSpoken(plain), disable_history=True):
+        with speaking(engine, role, plain):
             yield engine
     except BaseException as error:
         known = await _known(error, engine)
         if known is error:
             raise
         raise known from error
+
+
+@contextmanager
+def speaking(engine: Any, role: str, plain: str | None = None) -> Generator[None]:
+    """Let every DSPy program inside the block speak through `engine`; a reply without form is the field `plain`."""
+    blocking = BlockingEngine(engine, asyncio.get_running_loop())
+    model = dspy.LM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
+    with dspy.context(lm=model, adapter=PlainSpoken(plain), disable_history=True):
+        yield
 
 
 async def _known(error: BaseException, engine: MeteredEngine) -> BaseException:
@@ -117,4 +124,5 @@ def _unwrapped(error: BaseException) -> BaseException:
 def _reply(prediction: dspy.Prediction, engine: MeteredEngine) -> Reply:
     last = engine.calls[-1]
     fields: Any = cast(Any, prediction).toDict()
-    return Reply(fields=fields, model=last.target, usage=last.usage, cost=last.cost, fallback=last.fallback)
+    spoken: dict[str, Any] = {"model": last.target, "usage": last.usage, "cost": last.cost, "fallback": last.fallback}
+    return Reply(fields=fields, call_id=last.call_id, **spoken)

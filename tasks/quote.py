@@ -18,12 +18,12 @@ from blocks.language_model import LanguageModel, Target
 from blocks.price_table import price_of
 from blocks.tokens import count_prompt
 from kowai import quotes
-from kowai.citations import quoted_passages
 from kowai.errors import NotFound
 from kowai.extraction.answer import MODEL as EXTRACTIVE
 from kowai.personas import Persona, personas
 from kowai.pricing import cost
 from kowai.quotes import Quote
+from kowai.quoting import quoted_passages
 from kowai.settings import settings
 from kowai.signatures import AnswerFromPassages
 from kowai.tables.batches import Batch

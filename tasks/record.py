@@ -17,6 +17,7 @@ from kowai.types import Draft, Passage, Question, Verdict
 from tasks import event_log
 from tasks.step import step
 
+AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "cost", "persona_version"}
 INTERNAL = "Something went wrong on our side; the question is stored and can be asked again."
 
 
@@ -27,9 +28,11 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
         "tenant_id": question.tenant_id,
         "query_id": question.id,
         "citations": [citation.model_dump(mode="json") for citation in draft.citations],
+        "sentences": [sentence.model_dump(mode="json") for sentence in draft.sentences],
+        "prompt": draft.prompt.model_dump(mode="json") if draft.prompt else {},
         "passages": [passage.model_dump(mode="json") for passage in passages],
         "usage": draft.usage.model_dump(),
-        **draft.model_dump(include={"text", "confidence", "abstained", "model", "fallback", "cost"}),
+        **draft.model_dump(include=AS_DRAFTED),
     }
     store = postgresql.insert(AnswerRow).values(**values)
     async with (await database()).transaction(question.tenant_id) as connection:

@@ -10,7 +10,7 @@ from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.pricing import Dollars
 from kowai.tables.queries import AnswerRow, Query
-from kowai.types import Citation, QueryStatus, Usage
+from kowai.types import Citation, QueryStatus, Statement, Usage
 
 
 class Fault(BaseModel):
@@ -34,6 +34,7 @@ class Answer(BaseModel):
     status: QueryStatus
     answer: str | None
     citations: list[Citation]
+    sentences: list[Statement] = []
     confidence: float | None
     abstained: bool | None
     persona: str
@@ -47,7 +48,7 @@ class Answer(BaseModel):
 
 
 OF_QUERY = ("status", "persona", "routed_by", "routing_confidence", "flow_run_id", "refusal", "sentence")
-OF_ANSWER = ("text", "citations", "confidence", "abstained", "model", "fallback", "usage", "cost")
+OF_ANSWER = ("text", "citations", "sentences", "confidence", "abstained", "model", "fallback", "usage", "cost")
 COLUMNS = [*(getattr(Query, name) for name in OF_QUERY), *(getattr(AnswerRow, name) for name in OF_ANSWER)]
 FOUND = select(*COLUMNS).select_from(Query).outerjoin(AnswerRow, col(AnswerRow.query_id) == col(Query.id))
 AS_STORED = ("status", "persona", "flow_run_id", "confidence", "abstained", "model", "fallback", "cost")
@@ -64,6 +65,7 @@ async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
         answer=row.text,
         citations=row.citations or [],
         routing=Routing(by=row.routed_by, confidence=row.routing_confidence) if row.routed_by else None,
+        sentences=row.sentences or [],
         usage=row.usage or Usage(),
         error=Fault(code=row.refusal, message=row.sentence) if row.refusal else None,
         **{name: getattr(row, name) for name in AS_STORED},

@@ -20,6 +20,7 @@ from deployments.shim import (
     openai_door,
     queries,
     question_sets,
+    replays,
     searches,
     site,
 )
@@ -55,7 +56,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
-    answering = (queries, chat, searches, question_sets, batches, openai_door, embeddings)
+    answering = (queries, replays, chat, searches, question_sets, batches, openai_door, embeddings)
     for module in (*answering, documents, costs, health, site):
         app.include_router(module.router)
     add_error_handlers(app)

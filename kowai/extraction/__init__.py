@@ -1,5 +1,5 @@
 """Answer from the passages alone, offline: find, quote and cite the best-supported sentences, or abstain."""
 
-from kowai.extraction.answer import NOT_FOUND, extract
+from kowai.extraction.answer import MODEL, NOT_FOUND, confidence, extract
 
-__all__ = ["NOT_FOUND", "extract"]
+__all__ = ["MODEL", "NOT_FOUND", "confidence", "extract"]

@@ -1,5 +1,7 @@
 """The voices: one file each, found by `discover`."""
 
+from hashlib import sha256
+
 from kowai.registry import discover
 from kowai.types import Value
 
@@ -17,6 +19,11 @@ class Persona(Value):
     def voice(self) -> str:
         """Return what a model is told about who it is."""
         return f"{self.summary} {self.instructions} Style: {self.style} Decline: {self.declines}"
+
+    @property
+    def version(self) -> str:
+        """Return a name for exactly these fields: 16 hexadecimal digits of their SHA-256."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
 AUTO = "auto"

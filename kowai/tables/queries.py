@@ -41,7 +41,10 @@ class AnswerRow(TenantRow, table=True):
     query_id: UUID = Field(foreign_key="query.id", ondelete="CASCADE", unique=True)
     text: str
     citations: list[Any] = document_of("[]")
+    sentences: list[Any] = document_of("[]")
     passages: list[Any] = document_of("[]")
+    persona_version: str | None = Field(default=None, max_length=16, description="The hash of the persona's fields.")
+    prompt: dict[str, Any] = document_of("{}")
     confidence: float | None = None
     abstained: bool
     model: str

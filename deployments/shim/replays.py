@@ -1,0 +1,40 @@
+"""Replays: what an answer was made of, and the same answer made again."""
+
+import secrets
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.shim.identity import Caller
+from kowai.replay import Record, Replay
+from tasks.replay import read_record, replay, shown_prompt
+from tasks.step import traced
+
+router = APIRouter(prefix="/api/v1", tags=["queries"])
+
+
+class Wanted(BaseModel):
+    """Say how to replay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fresh: bool = Field(
+        False, description="Ask the model anew, which is paid; else its stored reply is read again, which is not."
+    )
+
+
+@router.get("/query/{query_id}/replay")
+async def get_record(query_id: UUID, caller: Caller) -> Record:
+    """Show an answer's question, persona version, prompt, passages with scores and versions, model, cost and run."""
+    record = await read_record(query_id, caller.tenant_id)
+    return record.model_copy(update={"prompt": shown_prompt(record)})
+
+
+@router.post("/query/{query_id}/replay")
+async def replay_answer(query_id: UUID, caller: Caller, wanted: Wanted | None = None) -> Replay:
+    """Make the answer again from its stored passages and prompt; show the difference as a unified diff."""
+    with traced():
+        record = await read_record(query_id, caller.tenant_id)
+        sample = 1 + secrets.randbelow(2**31) if wanted and wanted.fresh else 0
+        return await replay(record, caller.tenant_id, sample)

@@ -1,0 +1,65 @@
+"""Writing: an answer from passages, by a model whose citations are checked or by extraction; live and in replay."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from blocks.language_model import LanguageModel
+from kowai.citations import Cited, Pair, cite
+from kowai.extraction import MODEL, NOT_FOUND, confidence, extract
+from kowai.quoting import quoted_passages
+from kowai.signatures import AnswerFromPassages, CheckSupport
+from kowai.types import Draft, Passage, Prompt, Reply
+from tasks import metered
+
+Ask = Callable[..., Awaitable[Reply]]
+
+
+async def extracted(question: str, passages: Sequence[Passage]) -> Draft:
+    """Answer with the best-supported sentences of the passages, or abstain."""
+    draft = await extract(question, passages, metered.sentence_vectors)
+    return draft.model_copy(update={"prompt": Prompt(signature=MODEL, inputs={"question": question})})
+
+
+async def written(
+    inputs: dict[str, Any], passages: Sequence[Passage], block: LanguageModel, ask: Ask, **options: Any
+) -> Draft:
+    """Let a model answer `inputs` from the passages; keep what they support, and abstain when that is nothing.
+
+    `ask(signature, inputs, **options)` returns a model's Reply; `options` go along with the question for the answer.
+    """
+    calls: list[UUID] = []
+
+    async def asked(signature: Any, given: dict[str, Any], **options: Any) -> Reply:
+        reply = await ask(signature, given, **options)
+        calls.extend([reply.call_id] if reply.call_id else [])
+        return reply
+
+    reply = await asked(AnswerFromPassages, inputs | {"passages": quoted_passages(passages)}, plain="answer", **options)
+    confirm = _confirmation(asked) if block.check_support else None
+    found = bool(reply.fields["found"])
+    answer = str(reply.fields["answer"]) if found else ""
+    cited = await cite(answer, passages, metered.sentence_vectors, unsupported=block.unsupported, confirm=confirm)
+    draft = await _draft(str(inputs["question"]), cited, passages, reply)
+    signature = {"signature": AnswerFromPassages.__name__, "instructions": AnswerFromPassages.instructions}
+    return draft.model_copy(update={"prompt": Prompt(**signature, inputs=inputs, calls=tuple(calls))})
+
+
+def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]:
+    async def confirm(pairs: Sequence[Pair]) -> list[bool]:
+        numbered = "\n".join(f"{n}. CLAIM: {claim}\n   QUOTE: {quote}" for n, (claim, quote) in enumerate(pairs, 1))
+        reply = await ask(CheckSupport, {"pairs": numbered}, role="fast")
+        held = {int(number) for number in reply.fields["supported"]}
+        return [n in held for n in range(1, len(pairs) + 1)]
+
+    return confirm
+
+
+async def _draft(question: str, cited: Cited, passages: Sequence[Passage], reply: Reply) -> Draft:
+    """Return the checked answer; one that nothing supports is an abstention."""
+    spoken = reply.model_dump(include={"model", "usage", "cost", "fallback"})
+    if not cited.citations:
+        return Draft(text=NOT_FOUND, confidence=None, abstained=True, **spoken)
+    sure = await confidence(question, passages, metered.sentence_vectors, cited.citations)
+    supported = {"citations": cited.citations, "sentences": cited.sentences, "confidence": sure * cited.supported}
+    return Draft(text=cited.text, abstained=False, **supported, **spoken)
