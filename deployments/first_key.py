@@ -1,4 +1,4 @@
-"""The first tenant and its admin key, from the secret that the first start made."""
+"""The first tenant and the platform admin's key, from the secret that the first start made."""
 
 from sqlalchemy.dialects import postgresql
 
@@ -18,8 +18,9 @@ async def ensure_first_key() -> None:
     key = parse_key(path.read_text())
     names = (TENANT, f"{TENANT}-{key.tenant_id.hex[:8]}")  # the first may belong to another state's tenant
     tenants = [postgresql.insert(Tenant).values(id=key.tenant_id, name=name, suspended=False) for name in names]
-    row = {"tenant_id": key.tenant_id, "name": "first admin key", "digest": key.digest, "role": "admin"}
+    row = {"tenant_id": key.tenant_id, "name": "first key", "digest": key.digest, "role": "platform_admin"}
+    insert = postgresql.insert(ApiKey).values(row)
     async with (await database()).transaction(key.tenant_id) as connection:
         for tenant in tenants:
             await connection.execute(tenant.on_conflict_do_nothing())
-        await connection.execute(postgresql.insert(ApiKey).values(row).on_conflict_do_nothing())
+        await connection.execute(insert.on_conflict_do_update(index_elements=["digest"], set_={"role": row["role"]}))

@@ -3,14 +3,20 @@
 from typing import Any
 
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from prefect import Flow
 
 from deployments.bootstrap import catalogue, load_flow
+from deployments.shim.app import app
+from deployments.shim.identity import Permission, anyone
 from kowai.loaders import Loader
 from kowai.personas import personas
 from kowai.registry import discover
 
+REFERENCE = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}  # FastAPI's own; they hold no data
 STANZAS = catalogue()
+ROUTES = [route for route in iter_route_contexts(app.routes) if route.path not in REFERENCE]
 FORMS = [stanza for stanza in STANZAS if "form" in stanza["tags"]]  # what people, not programs, start
 
 
@@ -54,3 +60,15 @@ def test_no_two_loaders_claim_the_same_suffix() -> None:
     suffixes = [suffix for loader in discover("kowai.loaders", Loader).values() for suffix in loader.suffixes]
     assert suffixes
     assert len(set(suffixes)) == len(suffixes)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{sorted(route.methods or '')} {route.path}")
+def test_every_route_declares_the_one_permission_it_takes(route: Any) -> None:
+    declared = permissions(getattr(route, "dependant", Dependant()))
+    assert len(declared) == 1, 'declare it: caller: Annotated[Principal, Depends(may("documents.read"))]'
+
+
+def permissions(dependant: Dependant) -> list[object]:
+    """Return what a route's dependencies ask of its caller; `anyone` asks for nothing, on purpose."""
+    own = [dependant.call] if dependant.call is anyone or isinstance(dependant.call, Permission) else []
+    return own + [found for inner in dependant.dependencies for found in permissions(inner)]

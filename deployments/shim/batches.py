@@ -4,11 +4,11 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.shim.batch_views import BatchView, Results, read_batch, read_file, read_results
-from deployments.shim.identity import Caller
+from deployments.shim.identity import Principal, may
 from deployments.shim.question_sets import Row
 from deployments.shim.runs import Runs
 from kowai.personas import personas
@@ -21,6 +21,9 @@ from tasks.quote import quote_batch
 router = APIRouter(prefix="/api/v1", tags=["batches"])
 DEPLOYMENT = "run-personas/run-stored-batch"
 MEDIA = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+
+Reader = Annotated[Principal, Depends(may("batches.read"))]
+Runner = Annotated[Principal, Depends(may("batches.run"))]
 
 
 class NewBatch(BaseModel):
@@ -49,10 +52,10 @@ class NewBatch(BaseModel):
 
 
 @router.post("/batches", status_code=202)
-async def add_batch(new: NewBatch, caller: Caller, request: Request, response: Response) -> BatchView:
+async def add_batch(new: NewBatch, caller: Runner, request: Request, response: Response) -> BatchView:
     """Quote a batch and hand it to a worker; a dry run stops after the quote."""
     set_id = await _set_of(new, caller.tenant_id)
-    order = Order(set_id, new.personas, new.dry_run, new.approve_above, caller.key_id)
+    order = Order(set_id, new.personas, new.dry_run, new.approve_above, caller.id)
     batch_id = await receive_batch(order, caller.tenant_id)
     await quote_batch(batch_id, caller.tenant_id)
     if new.dry_run:
@@ -64,7 +67,7 @@ async def add_batch(new: NewBatch, caller: Caller, request: Request, response: R
 
 
 @router.get("/batches/{batch_id}")
-async def get_batch(batch_id: UUID, caller: Caller) -> BatchView:
+async def get_batch(batch_id: UUID, caller: Reader) -> BatchView:
     """Return a batch's quote and where its items stand."""
     return await read_batch(batch_id, caller.tenant_id)
 
@@ -73,7 +76,7 @@ Format = Annotated[Literal["json", "csv", "jsonl"], Query(description="A page of
 
 
 @router.get("/batches/{batch_id}/results", response_model=Results)
-async def get_results(batch_id: UUID, caller: Caller, format: Format = "json") -> Results | Response:
+async def get_results(batch_id: UUID, caller: Reader, format: Format = "json") -> Results | Response:
     """Compare the personas question by question, with confidence and cost; of a running batch what is there so far."""
     if format == "json":
         return await read_results(batch_id, caller.tenant_id)

@@ -6,11 +6,11 @@ from contextlib import aclosing
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import Field
 
 from deployments.shim.answers import Answer, read_answer
-from deployments.shim.identity import Caller, Principal
+from deployments.shim.identity import Principal, may
 from deployments.shim.queries import Asked, inquiry
 from deployments.shim.runs import Runs
 from deployments.shim.streams import DEPLOYMENT, EventStream, Streams
@@ -22,6 +22,9 @@ from tasks.receive import receive_query
 from tasks.tell import told_text
 
 router = APIRouter(prefix="/api/v1", tags=["chat"])
+
+Asker = Annotated[Principal, Depends(may("questions.ask"))]
+Reader = Annotated[Principal, Depends(may("questions.read"))]
 
 NAMES = {"query.queued": "queued", "answer.started": "started", "answer.text": "text"}
 CLOSED = {"done", "refused", "failed", "stopped"}
@@ -53,7 +56,7 @@ class Told(Answer):
 
 
 @router.post("/chat", response_model=Answer, responses=STREAM)
-async def chat(asked: Chat, caller: Caller, request: Request, last_event_id: LastEventId = None) -> Any:
+async def chat(asked: Chat, caller: Asker, request: Request, last_event_id: LastEventId = None) -> Any:
     """Answer while it is written; the same request with `Last-Event-ID` goes on where the connection broke."""
     after = _sequence(last_event_id)
     known = await find_subject(after, caller.tenant_id) if after else None
@@ -70,7 +73,7 @@ async def chat(asked: Chat, caller: Caller, request: Request, last_event_id: Las
 
 
 @router.get("/chat/{query_id}/events", response_model=None, responses=STREAM)
-async def follow(query_id: UUID, caller: Caller, request: Request, last_event_id: LastEventId = None) -> Response:
+async def follow(query_id: UUID, caller: Reader, request: Request, last_event_id: LastEventId = None) -> Response:
     """Follow an answer from its beginning, or from `Last-Event-ID`; while it is written and long after."""
     return await _resumed(query_id, _sequence(last_event_id), caller, request)
 

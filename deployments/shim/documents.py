@@ -5,15 +5,15 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from blocks.connections import bucket
-from deployments.shim.identity import Caller, Principal
+from deployments.shim.identity import Principal, may
 from deployments.shim.ledgers import Ledger, read_ledger
 from deployments.shim.runs import Runs
 from flows.ingest import ingest_stored
-from kowai.errors import DocumentTooLarge, Forbidden, InvalidInput
+from kowai.errors import DocumentTooLarge, InvalidInput
 from kowai.labels import Handling
 from kowai.settings import settings
 from kowai.storable import storable
@@ -23,6 +23,10 @@ from tasks.receive import receive_ingestion
 router = APIRouter(prefix="/api/v1", tags=["documents"])
 DEPLOYMENT = "ingest-stored/ingest-stored"
 LARGEST_BATCH = 5_000
+
+Reader = Annotated[Principal, Depends(may("documents.read"))]
+Writer = Annotated[Principal, Depends(may("documents.write"))]
+SourceReader = Annotated[Principal, Depends(may("sources.read"))]
 
 Mode = Literal["sync", "background"]
 
@@ -68,7 +72,7 @@ class Told(Handling):
 @router.post("/documents")
 async def upload(
     files: Annotated[list[UploadFile], File(description="Any number of files.")],
-    caller: Caller,
+    caller: Writer,
     request: Request,
     response: Response,
     told: Annotated[Told, Query()],
@@ -79,7 +83,7 @@ async def upload(
 
 
 @router.post("/documents:batch")
-async def add_records(records: Records, caller: Caller, request: Request, response: Response) -> Ledger:
+async def add_records(records: Records, caller: Writer, request: Request, response: Response) -> Ledger:
     """Index documents sent as JSON; answered when they can be found."""
     sources: list[dict[str, Any]] = []
     for record in records.documents:
@@ -89,17 +93,15 @@ async def add_records(records: Records, caller: Caller, request: Request, respon
 
 
 @router.post("/ingest")
-async def ingest(wanted: Sources, caller: Caller, request: Request, response: Response) -> Ledger:
+async def ingest(wanted: Sources, caller: SourceReader, request: Request, response: Response) -> Ledger:
     """Read folders, globs, files or URLs as the worker sees them, now and every night."""
-    if caller.role != "admin":
-        raise Forbidden("Only an admin's key may read files and URLs from the worker's machine.")
     await remember(wanted.sources, caller.tenant_id)
     sources = [{"uri": uri} | wanted.handling() for uri in wanted.sources]
     return await _ingest(sources, caller, wanted.mode, request=request, response=response)
 
 
 @router.get("/ingestions/{ingestion_id}")
-async def get_ledger(ingestion_id: UUID, caller: Caller) -> Ledger:
+async def get_ledger(ingestion_id: UUID, caller: Reader) -> Ledger:
     """Return where every accepted document of an ingestion stands."""
     return await read_ledger(ingestion_id, caller.tenant_id)
 

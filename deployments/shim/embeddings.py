@@ -1,18 +1,20 @@
 """OpenAI's embeddings: the vectors by which documents and questions are compared."""
 
 from base64 import b64encode
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from blocks.connections import embedder
-from deployments.shim.identity import Caller
+from deployments.shim.identity import Principal, may
 from kowai.errors import InvalidInput
 from tasks import metered
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
+
+Embedder = Annotated[Principal, Depends(may("embeddings.make"))]
 
 MOST_TEXTS = 2048
 
@@ -33,7 +35,7 @@ class Embeddings(BaseModel):
 
 
 @router.post("/embeddings")
-async def embed(wanted: Embeddings, caller: Caller) -> dict[str, Any]:
+async def embed(wanted: Embeddings, caller: Embedder) -> dict[str, Any]:
     """Return one vector a text, in order."""
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
     if len(texts) > MOST_TEXTS:

@@ -5,14 +5,15 @@ import time
 from importlib.metadata import version
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 
 from blocks.connections import database, embedder, language_model
+from deployments.shim.identity import anyone
 from deployments.shim.prefect_api import PrefectApi
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(anyone)])
 PATIENCE_SECONDS = 5.0
 
 State = Literal["ok", "degraded", "down"]

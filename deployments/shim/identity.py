@@ -1,5 +1,6 @@
 """Who is calling: an API key, or nobody."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -11,17 +12,19 @@ from sqlmodel import col, select
 from blocks.connections import database
 from kowai.errors import Unauthenticated
 from kowai.keys import parse_key
+from kowai.permissions import known, require
 from kowai.tables.identity import ApiKey
 
 bearer = HTTPBearer(auto_error=False, description="An API key; the first one lies in the state directory's secrets.")
 
 
 class Principal(NamedTuple):
-    """Name the tenant a request acts for and the key it acts by."""
+    """Name the tenant a request acts for, the key it acts by, and what that key may do."""
 
     tenant_id: UUID
-    key_id: UUID
+    id: UUID
     role: str
+    scopes: frozenset[str] | None = None
 
 
 async def authenticate(
@@ -40,4 +43,21 @@ async def authenticate(
     return Principal(key.tenant_id, row.id, row.role)
 
 
-Caller = Annotated[Principal, Depends(authenticate)]
+@dataclass(frozen=True)
+class Permission:
+    """Let a request pass whose principal has it; each route declares exactly one."""
+
+    name: str
+
+    async def __call__(self, caller: Annotated[Principal, Depends(authenticate)]) -> Principal:
+        require(self.name, caller.role, caller.scopes)
+        return caller
+
+
+def may(permission: str) -> Permission:
+    """Return what a route depends on: `caller: Annotated[Principal, Depends(may("documents.read"))]`."""
+    return Permission(known(permission))
+
+
+async def anyone() -> None:
+    """Let everybody in: what a route declares that holds nobody's data."""

@@ -2,14 +2,14 @@
 
 import time
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.answers import read_answer
-from deployments.shim.identity import Caller, Principal
+from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
 from deployments.shim.openai_stream import Chunks
 from deployments.shim.queries import DEPLOYMENT
@@ -22,6 +22,8 @@ from kowai.personas import askable
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
+
+Asker = Annotated[Principal, Depends(may("questions.ask"))]
 
 
 class UnknownModel(NotFound):
@@ -66,18 +68,18 @@ class Completion(BaseModel):
 
 
 @router.get("/models")
-async def list_models(caller: Caller) -> dict[str, Any]:
+async def list_models(caller: Asker) -> dict[str, Any]:
     """List the personas as models."""
     models = [{"id": name, "object": "model", "created": 0, "owned_by": "kowai"} for name in askable()]
     return {"object": "list", "data": models}
 
 
 @router.post("/chat/completions", response_model=None)
-async def complete(wanted: Completion, caller: Caller, request: Request) -> dict[str, Any] | EventStream:
+async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[str, Any] | EventStream:
     """Answer the last user message from the tenant's documents, with the turns before it as context."""
     if wanted.model not in askable():
         raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(askable())}.")
-    query_id = await receive_query(_inquiry(wanted, caller.key_id), caller.tenant_id, durable=False)
+    query_id = await receive_query(_inquiry(wanted, caller.id), caller.tenant_id, durable=False)
     if wanted.stream:
         return _stream(wanted, query_id, caller, request.app.state.streams)
     runs: Runs = request.app.state.runs
@@ -102,11 +104,11 @@ def _stream(wanted: Completion, query_id: UUID, caller: Principal, streams: Stre
     return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)))
 
 
-def _inquiry(wanted: Completion, key_id: UUID) -> Inquiry:
+def _inquiry(wanted: Completion, asked_by: UUID) -> Inquiry:
     *before, last = wanted.messages
     if last.role != "user":
         raise WrongLastMessage("The last message must be the user's.")
     turns = [
         Turn(role=message.role, text=message.text()) for message in before if message.role in ("user", "assistant")
     ]
-    return Inquiry(last.text(), wanted.model, asked_by=key_id, history=tuple(turns), streamed=wanted.stream)
+    return Inquiry(last.text(), wanted.model, asked_by=asked_by, history=tuple(turns), streamed=wanted.stream)

@@ -1,14 +1,14 @@
 """Questions and their answers."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from deployments.shim.answers import Answer, read_answer
-from deployments.shim.identity import Caller, Principal
+from deployments.shim.identity import Principal, may
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
 from kowai.personas import askable
@@ -16,6 +16,9 @@ from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/api/v1", tags=["queries"])
 DEPLOYMENT = "answer-query/answer-query"
+
+Asker = Annotated[Principal, Depends(may("questions.ask"))]
+Reader = Annotated[Principal, Depends(may("questions.read"))]
 
 
 class Asked(BaseModel):
@@ -35,7 +38,7 @@ class Question(Asked):
 
 
 @router.post("/query", responses={202: {"model": Answer, "description": "Accepted: ask for it by its id."}})
-async def ask(question: Question, caller: Caller, request: Request, response: Response) -> Answer:
+async def ask(question: Question, caller: Asker, request: Request, response: Response) -> Answer:
     """Answer now, in this process; or in the background, through the deployment."""
     runs: Runs = request.app.state.runs
     background = question.mode == "background"
@@ -54,10 +57,10 @@ async def ask(question: Question, caller: Caller, request: Request, response: Re
 
 
 @router.get("/query/{query_id}")
-async def get_answer(query_id: UUID, caller: Caller) -> Answer:
+async def get_answer(query_id: UUID, caller: Reader) -> Answer:
     """Return a question's state and, once there is one, its answer."""
     return await read_answer(query_id, caller.tenant_id)
 
 
 def inquiry(asked: Asked, caller: Principal, *, streamed: bool = False) -> Inquiry:
-    return Inquiry(asked.query, asked.persona, asked.filters, caller.key_id, streamed=streamed)
+    return Inquiry(asked.query, asked.persona, asked.filters, caller.id, streamed=streamed)

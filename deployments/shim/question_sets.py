@@ -1,20 +1,23 @@
 """Sets of questions: sent as JSON, or uploaded as CSV or JSON Lines."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
-from deployments.shim.identity import Caller
+from deployments.shim.identity import Principal, may
 from kowai.errors import InvalidInput, TooLarge
 from kowai.question_sets import MOST_BYTES, MOST_QUESTIONS, Parsed, read_file, read_rows
 from tasks.question_sets import list_question_sets, receive_question_set
 
 router = APIRouter(prefix="/api/v1", tags=["batches"])
 LISTED = 1000
+
+Reader = Annotated[Principal, Depends(may("batches.read"))]
+Runner = Annotated[Principal, Depends(may("batches.run"))]
 
 
 class Row(BaseModel):
@@ -77,7 +80,7 @@ BODY["content"]["application/json"]["schema"].pop("$defs", None)
 
 
 @router.post("/question-sets", status_code=201, openapi_extra={"requestBody": BODY})
-async def add_question_set(request: Request, caller: Caller) -> StoredSet:
+async def add_question_set(request: Request, caller: Runner) -> StoredSet:
     """Store a set of questions; a line that holds none is named, and the others are kept."""
     name, parsed = await _received(request)
     set_id = await receive_question_set(name, parsed.questions, caller.tenant_id)
@@ -85,7 +88,7 @@ async def add_question_set(request: Request, caller: Caller) -> StoredSet:
 
 
 @router.get("/question-sets")
-async def get_question_sets(caller: Caller) -> list[ListedSet]:
+async def get_question_sets(caller: Reader) -> list[ListedSet]:
     """List the tenant's sets, newest first."""
     return [ListedSet.model_validate(row) for row in await list_question_sets(caller.tenant_id)]
 

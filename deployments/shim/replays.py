@@ -1,17 +1,21 @@
 """Replays: what an answer was made of, and the same answer made again."""
 
 import secrets
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.shim.identity import Caller
+from deployments.shim.identity import Principal, may
 from kowai.replay import Record, Replay
 from tasks.replay import read_record, replay, shown_prompt
 from tasks.step import traced
 
 router = APIRouter(prefix="/api/v1", tags=["queries"])
+
+Reader = Annotated[Principal, Depends(may("answers.trace"))]
+Replayer = Annotated[Principal, Depends(may("answers.replay"))]
 
 
 class Wanted(BaseModel):
@@ -25,14 +29,14 @@ class Wanted(BaseModel):
 
 
 @router.get("/query/{query_id}/replay")
-async def get_record(query_id: UUID, caller: Caller) -> Record:
+async def get_record(query_id: UUID, caller: Reader) -> Record:
     """Show an answer's question, persona version, prompt, passages with scores and versions, model, cost and run."""
     record = await read_record(query_id, caller.tenant_id)
     return record.model_copy(update={"prompt": shown_prompt(record)})
 
 
 @router.post("/query/{query_id}/replay")
-async def replay_answer(query_id: UUID, caller: Caller, wanted: Wanted | None = None) -> Replay:
+async def replay_answer(query_id: UUID, caller: Replayer, wanted: Wanted | None = None) -> Replay:
     """Make the answer again from its stored passages and prompt; show the difference as a unified diff."""
     with traced():
         record = await read_record(query_id, caller.tenant_id)

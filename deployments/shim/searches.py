@@ -1,16 +1,18 @@
 """Passages without an answer."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.shim.identity import Caller
+from deployments.shim.identity import Principal, may
 from kowai.questions import checked_question
 from kowai.types import Passage
 from tasks.retrieve import find_passages
 
 router = APIRouter(prefix="/api/v1", tags=["search"])
+
+Searcher = Annotated[Principal, Depends(may("documents.search"))]
 
 
 class Search(BaseModel):
@@ -28,7 +30,7 @@ class Passages(BaseModel):
 
 
 @router.post("/search")
-async def search(wanted: Search, caller: Caller) -> Passages:
+async def search(wanted: Search, caller: Searcher) -> Passages:
     """Return the best passages, best first, with where they come from and how well they match."""
     text = checked_question(wanted.query)
     return Passages(passages=await find_passages(text, caller.tenant_id, k=wanted.k, filters=wanted.filters))

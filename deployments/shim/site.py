@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 
+from deployments.shim.identity import anyone
 from kowai.personas import askable
 
 PAGES = Path(__file__).parent / "pages"
 POLICY = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"}
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
 @router.get("/")

@@ -1,0 +1,66 @@
+"""Who may do what: the one table of permissions. A role may do what the roles below it may."""
+
+from kowai.errors import Forbidden, Misconfigured
+
+ROLES = ("viewer", "analyst", "operator", "admin", "platform_admin")
+
+LEAST_ROLE = {
+    # Ask, and read what one may ask about.
+    "questions.ask": "viewer",
+    "questions.read": "viewer",
+    "documents.search": "viewer",
+    "documents.read": "viewer",
+    # Bring in, and let work.
+    "answers.trace": "analyst",  # prompts and passages behind an answer
+    "answers.replay": "analyst",
+    "documents.write": "analyst",
+    "embeddings.make": "analyst",
+    "batches.read": "analyst",
+    "batches.run": "analyst",
+    "conversations.read": "analyst",
+    "conversations.write": "analyst",
+    "evaluations.read": "analyst",
+    "evaluations.run": "analyst",
+    "costs.read": "analyst",
+    "workflows.read": "analyst",
+    "workflows.run": "analyst",
+    # Keep it running.
+    "documents.delete": "operator",
+    "documents.review": "operator",
+    "events.read": "operator",
+    "policies.read": "operator",
+    "policies.write": "operator",
+    "prefect.use": "operator",
+    # Decide for the tenant.
+    "sources.read": "admin",  # files and URLs as the worker's machine sees them
+    "spaces.manage": "admin",
+    "users.manage": "admin",
+    "keys.manage": "admin",
+    "limits.manage": "admin",
+    "audit.read": "admin",
+    "tenant.export": "admin",
+    # Decide for all tenants.
+    "tenants.manage": "platform_admin",
+    "platform.read": "platform_admin",
+}
+
+
+def at_least(role: str, least: str) -> bool:
+    """Tell whether a role may do what `least` may; an unknown role may do nothing."""
+    return role in ROLES and ROLES.index(role) >= ROLES.index(least)
+
+
+def known(permission: str) -> str:
+    """Return a permission that is in the table. Raises Misconfigured for any other."""
+    if permission not in LEAST_ROLE:
+        raise Misconfigured(f"There is no permission '{permission}' in kowai/permissions.py.")
+    return permission
+
+
+def require(permission: str, role: str, scopes: frozenset[str] | None = None) -> None:
+    """Let pass whose role has the permission and, where the key names scopes, whose scopes do. Raises Forbidden."""
+    least = LEAST_ROLE[known(permission)]
+    if not at_least(role, least):
+        raise Forbidden(f"This takes the role {least} (permission {permission}); yours is {role}.")
+    if scopes is not None and permission not in scopes:
+        raise Forbidden(f"This key's scopes leave out the permission {permission}.")
