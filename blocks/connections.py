@@ -12,6 +12,7 @@ from blocks.bucket import Bucket
 from blocks.database import Database
 from blocks.embedder import Embedder
 from blocks.language_model import LanguageModel
+from blocks.policy import Policy
 from blocks.reading import Reader
 from kowai.errors import Misconfigured
 from kowai.loaders import Limits
@@ -48,6 +49,10 @@ async def embedder() -> Embedder:
 
 async def language_model() -> LanguageModel:
     return await _current(LanguageModel) or LanguageModel()
+
+
+async def policy() -> Policy:
+    return await _current(Policy) or Policy()
 
 
 @cache

@@ -23,6 +23,7 @@ from blocks.database import Database
 from blocks.discovery import find_targets
 from blocks.embedder import Embedder
 from blocks.language_model import LanguageModel
+from blocks.policy import Policy
 from kowai.settings import settings
 
 CATALOGUE = Path(__file__).parent.parent / "prefect.yaml"
@@ -43,6 +44,7 @@ async def save_blocks() -> None:
     url = settings().app_database_url
     await _save(Embedder(), overwrite=False)
     await _save(LanguageModel(targets=await find_targets(os.environ)), overwrite=await _has_no_models())
+    await _save(Policy(), overwrite=False)
     await _save(Bucket(folder=settings().bucket), overwrite=False)
     if url is not None:
         await _save(Database(url=url), overwrite=True)

@@ -7,6 +7,7 @@ import typer
 from deployments.commands import (
     asking,
     batching,
+    guarding,
     ingesting,
     inspecting,
     measuring,
@@ -31,6 +32,8 @@ for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting
 for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
     app.command()(command)
 for command in (batching.batch, measuring.bench, spending.costs):
+    app.command()(command)
+for command in (guarding.guards,):
     app.command()(command)
 
 

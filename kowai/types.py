@@ -141,6 +141,7 @@ class Draft(Value):
     refusal: "Verdict | None" = None
     persona_version: str | None = None
     prompt: Prompt | None = None
+    findings: "tuple[Finding, ...]" = ()
 
 
 class Question(Value):
@@ -155,12 +156,25 @@ class Question(Value):
     streamed: bool = False
 
 
+class Finding(Value):
+    """Say what a guard saw at characters [start, end), how sure it is, and what policy makes of it: never the text."""
+
+    guard: str
+    stage: str
+    action: str
+    kind: str
+    start: int
+    end: int
+    score: float = 1.0
+
+
 class Verdict(Value):
     """Say whether something goes on, and if not, why: a refusal is a value."""
 
     allowed: bool
     code: str = "ok"
     sentence: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 QueryStatus = Literal["queued", "running", "done", "refused", "failed", "stopped"]

@@ -10,12 +10,15 @@ from sqlmodel import col, select
 
 from blocks.connections import database
 from kowai.errors import NotFound
+from kowai.guards import Content
+from kowai.policies import ADMITTED, inspect
 from kowai.tables.identity import Tenant
 from kowai.tables.queries import Query
 from kowai.types import Question, Verdict
+from tasks.findings import report_findings
+from tasks.policy import policy_of
 from tasks.step import step
 
-ADMITTED = Verdict(allowed=True)
 ANSWERED = Verdict(allowed=False, code="already_answered", sentence="This question has been answered already.")
 SUSPENDED = Verdict(allowed=False, code="tenant_suspended", sentence="This tenant is suspended.")
 
@@ -29,7 +32,11 @@ class Admission(NamedTuple):
 
 @step
 async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
-    """Mark the question as running unless it is answered or its tenant suspended. Raises NotFound."""
+    """Mark the question as running unless it is answered, its tenant suspended or a guard against it.
+
+    Raises NotFound.
+    """
+    policy = await policy_of(tenant_id)
     suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery()
     found = (
         sqlalchemy.select(*UNDERSTOOD, col(Query.status), suspended).where(col(Query.id) == query_id).with_for_update()
@@ -46,5 +53,9 @@ async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
             return Admission(ANSWERED, question)
         if is_suspended:
             return Admission(SUSPENDED, question)
+        seen = inspect(Content(text, "input", policy.limits), policy)
+        if not seen.verdict.allowed:
+            return Admission(seen.verdict, question)
+        await report_findings(connection, query_id, tenant_id, seen.findings)
         await connection.execute(running)
     return Admission(ADMITTED, question)

@@ -8,6 +8,7 @@ from kowai.errors import BudgetExhausted
 from kowai.personas import personas
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import metered
+from tasks.guarded import guarded
 from tasks.step import step
 from tasks.tell import tell_written, telling
 from tasks.writing import extracted, written
@@ -15,7 +16,11 @@ from tasks.writing import extracted, written
 
 @step
 async def generate(question: Question, passages: Sequence[Passage]) -> Draft:
-    """Return a cited answer made from the passages alone, or an abstention."""
+    """Return a cited answer made from the passages alone, an abstention, or what a guard refuses to let out."""
+    return await guarded(await _written(question, passages), question.tenant_id)
+
+
+async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
     persona, block = personas()[question.persona], await language_model()
     if not passages or not block.targets:
         draft = await extracted(question.text, passages)

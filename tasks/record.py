@@ -15,6 +15,7 @@ from kowai.errors import KowaiError
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import event_log
+from tasks.findings import report_findings
 from tasks.step import step
 
 AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "cost", "persona_version"}
@@ -37,6 +38,7 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
     store = postgresql.insert(AnswerRow).values(**values)
     async with (await database()).transaction(question.tenant_id) as connection:
         await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
+        await report_findings(connection, question.id, question.tenant_id, draft.findings)
         await _close(connection, question.id, question.tenant_id, "done")
 
 
@@ -44,6 +46,7 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
 async def record_refusal(query_id: UUID, tenant_id: UUID, verdict: Verdict) -> None:
     """Store why a question was not answered."""
     async with (await database()).transaction(tenant_id) as connection:
+        await report_findings(connection, query_id, tenant_id, verdict.findings)
         await _close(connection, query_id, tenant_id, "refused", refusal=verdict.code, sentence=verdict.sentence)
 
 

@@ -60,6 +60,9 @@ class Api:
         """Return what is there, as `post` does."""
         return self._asked(lambda: self.client.get(path)).json()
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._asked(lambda: self.client.put(path, json=body)).json()
+
     def download(self, path: str, query: dict[str, str]) -> bytes:
         return self._asked(lambda: self.client.get(path, params=query)).content
 

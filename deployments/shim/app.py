@@ -16,6 +16,7 @@ from deployments.shim import (
     costs,
     documents,
     embeddings,
+    guards,
     health,
     openai_door,
     queries,
@@ -57,7 +58,7 @@ def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
     answering = (queries, replays, chat, searches, question_sets, batches, openai_door, embeddings)
-    for module in (*answering, documents, costs, health, site):
+    for module in (*answering, documents, guards, costs, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
     return app

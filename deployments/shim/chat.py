@@ -93,7 +93,8 @@ async def _events(streams: Streams, query_id: UUID, tenant_id: UUID, after: int)
     yield RETRY
     async with aclosing(streams.follow(query_id, tenant_id, after)) as told:
         async for facts in told:
-            frames = [await _frame(fact, query_id, tenant_id) for fact in facts]
+            shown = [fact for fact in facts if fact.kind in NAMES or fact.kind in FINAL]  # what guards saw is not
+            frames = [await _frame(fact, query_id, tenant_id) for fact in shown]
             yield "".join(frames) or ": waiting\n\n"
 
 

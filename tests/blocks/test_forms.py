@@ -8,10 +8,11 @@ from blocks.bucket import Bucket
 from blocks.database import Database
 from blocks.embedder import Embedder
 from blocks.language_model import LanguageModel
+from blocks.policy import Policy
 
 
 class TestForms(BlockStandardTestSuite):
-    @pytest.fixture(params=[Bucket, Database, Embedder, LanguageModel])
+    @pytest.fixture(params=[Bucket, Database, Embedder, LanguageModel, Policy])
     def block(self, request: pytest.FixtureRequest) -> type[Block]:
         return request.param
 

@@ -1,0 +1,72 @@
+"""Guards hold a question, a document or an answer back, as the policy says, and tell the event log what they saw."""
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from blocks import connections
+from blocks.connections import Known
+from blocks.database import Database
+from blocks.policy import Policy
+from deployments.shim.answers import Answer, read_answer
+from flows.answer import answer_query
+from kowai.policies import Switch
+from tasks.event_log import Fact, read_facts
+from tasks.policy import reset_guard, switch_guard
+from tasks.receive import Inquiry, receive_query
+from tasks.step import traced
+from tests.flows.conftest import learn_tea
+
+QUESTION = "How long is green tea steeped?"
+
+
+@pytest.fixture
+def use_policy(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that sets fields of the policy as if Prefect's block held them."""
+
+    def configure(**fields: object) -> None:
+        monkeypatch.setitem(connections._known, Policy, Known(Policy.model_validate(fields), float("inf")))
+
+    return configure
+
+
+@pytest.fixture
+async def tea(store: Database, tenant: UUID, tmp_path: Path) -> UUID:
+    await learn_tea(tenant, tmp_path / "documents")
+    return tenant
+
+
+async def asked(question: str, tenant: UUID) -> tuple[Answer, list[Fact]]:
+    query_id = await receive_query(Inquiry(question), tenant)
+    with traced():
+        await answer_query.fn(query_id, tenant)
+    facts = await read_facts(query_id, tenant)
+    return await read_answer(query_id, tenant), [fact for fact in facts if fact.kind == "guard.finding"]
+
+
+async def test_a_question_that_a_guard_refuses_is_refused_and_told(tea: UUID, use_policy) -> None:
+    use_policy(longest_question=10)
+    answer, facts = await asked(QUESTION, tea)
+    assert answer.status == "refused"
+    assert answer.error
+    assert answer.error.code == "guard_length"
+    assert [dict(fact.payload)["kinds"] for fact in facts] == [{"TOO_LONG": 1}]
+
+
+async def test_a_tenants_own_switch_outranks_the_block(tea: UUID, other_tenant: UUID, use_policy) -> None:
+    use_policy(longest_question=10)
+    await switch_guard(Switch(guard="length", stage="input", action="note"), tea)
+    answer, facts = await asked(QUESTION, tea)
+    assert answer.status == "done"
+    assert len(facts) == 1
+    assert (await asked(QUESTION, other_tenant))[0].status == "refused"
+    await reset_guard("length", "input", tea)
+    assert (await asked(QUESTION, tea))[0].status == "refused"
+
+
+async def test_an_answer_that_a_guard_refuses_is_withheld(tea: UUID, use_policy) -> None:
+    use_policy(longest_answer=5, switches=[{"guard": "length", "stage": "output", "action": "refuse"}])
+    answer, facts = await asked(QUESTION, tea)
+    assert (answer.status, answer.answer) == ("refused", None)
+    assert [fact.payload["stage"] for fact in facts] == ["output"]
