@@ -16,6 +16,7 @@ from kowai.embedding.sessions import open_session
 from kowai.errors import Misconfigured
 
 POLITE = 5
+MOST_WINDOWS = 32  # about as many tokens as OpenAI's models read of one text
 FEW_TEXTS = 8  # so few run on the caller's thread, ahead of the hundreds that wait for a worker
 # Long and varied enough to show whether this processor's eight-bit arithmetic can be trusted.
 SAMPLE = (
@@ -28,9 +29,11 @@ Vectors = NDArray[np.float32]
 
 
 class TextEncoder:
-    """Embed texts on `threads` processors. A text is cut off after `max_tokens`, as the reference model does.
+    """Embed texts on `threads` processors. A text of more than `max_tokens` is read in windows of equal length.
 
-    The graph is kept in the folder `cache`. Raises Misconfigured for a model that cannot be run.
+    Its vector is the mean of theirs, so that all of it counts, whatever the script, up to MOST_WINDOWS; one that fits
+    has the reference model's vector. The graph is kept in the folder `cache`. Raises Misconfigured for a model that
+    cannot be run.
     """
 
     def __init__(self, checkpoint: Checkpoint, cache: Path, threads: int | None = None) -> None:
@@ -46,21 +49,29 @@ class TextEncoder:
         return np.array(list(vectors), np.float32).reshape(-1, self.dimensions)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return how many tokens each text has, its two special ones included, before anything is cut off."""
+        """Return how many tokens each text has, its two special ones included."""
         return [len(self._tokens(text)) for text in texts]
 
     def _embed(self, text: str) -> Vectors:
-        return self._encode(self._ids(text))
+        ids = self._ids(text)
+        if len(ids) <= self.max_tokens:
+            return self._encode(ids)
+        mean = np.mean([self._encode(window) for window in windows(ids, self.max_tokens)], axis=0)
+        return mean / np.linalg.norm(mean)
 
     def _ids(self, text: str) -> NDArray[np.int64]:
-        tokens = self._tokens(text)
-        if len(tokens) > self.max_tokens:
-            tokens = [*tokens[: self.max_tokens - 1], tokens[-1]]  # the last one closes the text
-        return np.array(tokens, np.int64)
+        return np.array(self._tokens(text), np.int64)
 
     def _tokens(self, text: str) -> list[int]:
         whole = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
         return self._tokenizer.encode(whole).ids
+
+
+def windows(ids: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Cut a text into the fewest windows of at most `size` tokens; each begins and ends as the whole text does."""
+    inner = ids[1:-1][: MOST_WINDOWS * (size - 2)]
+    pieces = np.array_split(inner, -(-len(inner) // (size - 2)))
+    return [np.concatenate([ids[:1], piece, ids[-1:]]) for piece in pieces]
 
 
 def _tokenizer(path: Path) -> Any:
