@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +12,7 @@ from anyio import to_thread
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field, HttpUrl
 
-from kowai.errors import SourceMissing
+from kowai.errors import SourceMissing, Unavailable
 
 
 class Bucket(WritableFileSystem):
@@ -32,7 +33,9 @@ class Bucket(WritableFileSystem):
         """Do what `put` does, in a thread that may wait."""
         digest = sha256(content).hexdigest()
         path = f"{tenant_id}/{digest[:2]}/{digest}"
-        if not self._resolve(path).exists():
+        try:
+            os.utime(self._resolve(path))
+        except FileNotFoundError:
             _write_whole(self._resolve(path), content)
         return path
 
@@ -49,6 +52,15 @@ class Bucket(WritableFileSystem):
         except FileNotFoundError as error:
             raise SourceMissing("The original of this document is no longer stored.", operator=path) from error
 
+    async def remove(self, path: str, *, last_put: datetime) -> bool:
+        """Delete a file that nobody has put again since; tell whether it was there. Raises Unavailable."""
+        try:
+            return await to_thread.run_sync(_remove_older, self._resolve(path), last_put.timestamp())
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise Unavailable("The original could not be removed from the bucket.", operator=str(error)) from error
+
     async def write_path(self, path: str, content: bytes) -> None:
         await to_thread.run_sync(_write_whole, self._resolve(path), content)
 
@@ -57,6 +69,13 @@ class Bucket(WritableFileSystem):
         if not whole.is_relative_to(self.folder.resolve()):
             raise SourceMissing("This path leads out of the bucket.", operator=path)
         return whole
+
+
+def _remove_older(target: Path, moment: float) -> bool:
+    if target.stat().st_mtime > moment:
+        return False
+    target.unlink()
+    return True
 
 
 def _write_whole(target: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from deployments.commands import (
     asking,
     batching,
     guarding,
+    holding,
     ingesting,
     inspecting,
     measuring,
@@ -35,6 +36,9 @@ for command in (batching.batch, measuring.bench, spending.costs):
     app.command()(command)
 for command in (guarding.guards,):
     app.command()(command)
+for command in (holding.documents, holding.forget):
+    app.command()(command)
+app.command("replay-dead-letters")(holding.replay)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from tasks.progress import begin_progress, show_progress
 from tasks.read import read
 from tasks.receive import find_tenant, receive_ingestion
 from tasks.report import report_ingestion
+from tasks.revive import settle_letters
 
 BATCH = 32
 AT_ONCE = 2
@@ -47,6 +48,7 @@ async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
             group.create_task(_work_through(ingestion_id, tenant_id, bar))
     if bar:
         await show_progress(bar, ingestion_id, tenant_id)
+    await settle_letters(ingestion_id, tenant_id)
     await report_ingestion(ingestion_id, tenant_id)
 
 

@@ -42,8 +42,9 @@ class Filters(Value):
     created_until: datetime | None = None
     updated_since: datetime | None = None
     updated_until: datetime | None = None
+    as_of: datetime | None = Field(default=None, description="Search what was known then; the day's end is not meant.")
 
-    @field_validator("created_since", "created_until", "updated_since", "updated_until")
+    @field_validator("created_since", "created_until", "updated_since", "updated_until", "as_of")
     @classmethod
     def _aware(cls, moment: datetime | None) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
@@ -80,7 +81,7 @@ CONDITIONS = {
 
 def condition(filters: Filters) -> tuple[str, dict[str, Any]]:
     """Return the SQL condition on document `d` and its parameters; the condition is empty when all may be used."""
-    given = {name: value for name, value in filters if value}
+    given = {name: value for name, value in filters if value and name in CONDITIONS}
     lists = {name: list(getattr(filters, name)) for name in LISTS}
     parameters = given | lists | {"metadata": json.dumps(filters.metadata)}
     return " and ".join(CONDITIONS[name] for name in given), {name: parameters[name] for name in given}

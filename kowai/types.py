@@ -178,4 +178,4 @@ class Verdict(Value):
 
 
 QueryStatus = Literal["queued", "running", "done", "refused", "failed", "stopped"]
-ItemState = Literal["queued", "running", "indexed", "unchanged", "dead"]
+ItemState = Literal["queued", "running", "indexed", "unchanged", "quarantined", "dead"]

@@ -20,6 +20,7 @@ from kowai.settings import settings
 from kowai.sources import Walk, is_url
 from kowai.storable import storable
 from kowai.tables.ingestion import Ingestion, IngestionItem, Source
+from tasks.deleted import admit_items
 from tasks.step import step
 from tasks.unpack import holds_many, readable_suffixes, unpack
 
@@ -31,12 +32,16 @@ async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
     """Store one item for each document the sources hold; a source that holds none is itself a dead item."""
     store = await database()
     async with store.transaction(tenant_id) as connection:
-        sources = await connection.scalar(select(col(Ingestion.sources)).where(col(Ingestion.id) == ingestion_id))
-    items = _distinct(_items(sources or [], tenant_id))
+        sources = await connection.scalar(select(col(Ingestion.sources)).where(col(Ingestion.id) == ingestion_id)) or []
+        known = select(col(Source.uri), col(Source.id)).where(col(Source.uri).in_([one["uri"] for one in sources]))
+        source_ids = dict(row.tuple() for row in await connection.execute(known))
+    items = _distinct(_items(sources, source_ids, tenant_id))
     while batch := await asyncio.to_thread(lambda: list(islice(items, BATCH))):
         rows = [item | {"ingestion_id": ingestion_id, "tenant_id": tenant_id} for item in batch]
         async with store.transaction(tenant_id) as connection:
-            await connection.execute(postgresql.insert(IngestionItem).on_conflict_do_nothing(), rows)
+            admitted = await admit_items(connection, rows, ingestion_id)
+            if admitted:
+                await connection.execute(postgresql.insert(IngestionItem).on_conflict_do_nothing(), admitted)
 
 
 @step
@@ -73,13 +78,16 @@ def _distinct(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         elif places[uri] != place or ("original" in details and "origin" not in details):
             repeats[uri] += 1
             error = DuplicateId(f"Another document has the id {uri!r} already: rename one of them.")
-            yield _dead(f"{uri}#{repeats[uri] + 1}", error)
+            yield item | _dead(f"{uri}#{repeats[uri] + 1}", error)
 
 
-def _items(sources: Iterable[dict[str, Any]], tenant_id: UUID) -> Iterator[dict[str, Any]]:
+def _items(sources: Iterable[dict[str, Any]], source_ids: dict[str, UUID], tenant_id: UUID) -> Iterator[dict[str, Any]]:
     for source in sources:
+        source_id = source_ids.get(str(source["uri"]))
         for item in _found(source, tenant_id):
-            yield item | {"details": handling_of(source).told() | item["details"]}
+            named = "original" in source or item["uri"] == source["uri"]
+            told = {"details": handling_of(source).told() | item["details"]}
+            yield item | told | {"source_id": source_id, "named": named}
 
 
 def _found(source: dict[str, Any], tenant_id: UUID) -> Iterator[dict[str, Any]]:

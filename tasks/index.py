@@ -14,7 +14,9 @@ from blocks.connections import database
 from kowai.indexing import IndexedDocument
 from kowai.tables.ingestion import IngestionItem as Row
 from kowai.tables.knowledge import ChunkRow, Document, DocumentVersion
+from tasks.deleted import hold_items
 from tasks.embed import Embedded
+from tasks.history import keep_past
 from tasks.indexing_sql import write_chunks
 from tasks.read import Reading
 from tasks.spaces import open_space
@@ -45,13 +47,16 @@ async def _index_alone(reading: Reading, embedded: Embedded, tenant_id: UUID) ->
 
 async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> None:
     async with (await database()).transaction(tenant_id) as connection:
+        held = await hold_items(connection, [reading.item_id for reading in readings])
+        readings = [reading for reading in readings if reading.item_id in held]  # the others were deleted meanwhile
         documents = await _lock(connection, _readable(readings), tenant_id)
         changed = [stored for stored in documents if stored.known_hash != stored.reading.content_hash]
         if changed:
             await _replace(connection, changed, tenant_id)
             space = await open_space(connection, embedded.space)
             await write_chunks(connection, [stored.indexed(embedded) for stored in changed], space_id=space)
-        await _end_items(connection, readings, {stored.reading.item_id: stored for stored in documents})
+        if readings:
+            await _end_items(connection, readings, {stored.reading.item_id: stored for stored in documents})
 
 
 class _Stored(NamedTuple):
@@ -121,9 +126,10 @@ async def _lock(connection: AsyncConnection, readings: Sequence[Reading], tenant
 
 
 async def _replace(connection: AsyncConnection, changed: Sequence[_Stored], tenant_id: UUID) -> None:
-    """Write the new versions' texts and take the old ones' chunks away."""
+    """Write the new versions' texts and put the old ones' chunks away."""
     replaced = [stored.document_id for stored in changed if stored.known_version]
     if replaced:
+        await keep_past(connection, replaced)
         await connection.execute(delete(ChunkRow).where(col(ChunkRow.document_id).in_(replaced)))
     renewed = update(Document).where(col(Document.id) == bindparam("document")).values(updated_at=func.now())
     await connection.execute(renewed, [stored.described() for stored in changed])

@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import database
+from kowai import erasure
 from kowai.errors import KowaiError
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import event_log
+from tasks.deleted import quotes_deleted, void_quotes
 from tasks.findings import report_findings
 from tasks.step import step
 
@@ -24,7 +26,7 @@ INTERNAL = "Something went wrong on our side; the question is stored and can be 
 
 @step
 async def record_answer(question: Question, draft: Draft, passages: Sequence[Passage]) -> None:
-    """Store the answer with the passages it was made from."""
+    """Store the answer with the passages it was made from; what was deleted meanwhile may not be quoted."""
     values = {
         "tenant_id": question.tenant_id,
         "query_id": question.id,
@@ -37,6 +39,11 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
     }
     store = postgresql.insert(AnswerRow).values(**values)
     async with (await database()).transaction(question.tenant_id) as connection:
+        if await quotes_deleted(connection, passages):
+            await void_quotes(connection, question.id)
+            refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}
+            await _close(connection, question.id, question.tenant_id, "refused", **refusal)
+            return
         await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
         await report_findings(connection, question.id, question.tenant_id, draft.findings)
         await _close(connection, question.id, question.tenant_id, "done")

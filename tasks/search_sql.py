@@ -12,6 +12,7 @@ from kowai.filters import Filters, checked_filters
 from kowai.ranking import Candidate, Wanted, rank
 from kowai.search import Statement, Vector, find, survey, surveyed, weigh
 from kowai.types import Passage
+from tasks.history import knowledge_of, titled
 from tasks.indexing_sql import driver
 
 POOL = 100
@@ -36,7 +37,15 @@ async def search(
 ) -> list[Passage]:
     """Return the tenant's best `k` passages. Raises FilterInvalid, and SpaceMismatch when no vector is comparable."""
     chosen = checked_filters(filters or {})
-    found = await propose(connection, question, vector, space=space, filters=chosen, pool=max(POOL, 2 * k))
+    wanted: dict[str, Any] = {"space": space, "filters": chosen, "pool": max(POOL, 2 * k)}
+    if chosen.as_of is None:
+        return _ranked(await propose(connection, question, vector, **wanted), k)
+    async with knowledge_of(connection, chosen.as_of):
+        passages = _ranked(await propose(connection, question, vector, **wanted), k)
+    return await titled(connection, passages)
+
+
+def _ranked(found: Found | None, k: int) -> list[Passage]:
     return [Passage(**candidate._asdict(), score=score) for candidate, score in rank(*found, k)] if found else []
 
 
@@ -51,6 +60,8 @@ async def propose(
         raise SpaceMismatch(f"No document is indexed for the embedding model '{space}': index them again with it.")
     weighted = weigh(question, known)
     rows = await _rows(connection, find(vector, known, weighted, filters, space_id=known.space_id, pool=pool))
+    if not rows:
+        return None
     vectors = _matrix([row[-1] for row in rows], len(vector))
     return Found([Candidate(*row[:-1]) for row in rows], vectors, weighted.wanted)
 

@@ -52,13 +52,17 @@ class Api:
     def __exit__(self, *_: object) -> None:
         self.client.close()
 
+    def get(self, path: str, **query: Any) -> Any:
+        """Return what is there, as `post` does; what is None is not asked for."""
+        wanted = {name: value for name, value in query.items() if value is not None}
+        return self._asked(lambda: self.client.get(path, params=wanted)).json()
+
     def post(self, path: str, body: Any = None, files: Any = None) -> dict[str, Any]:
         """Return the reply; a busy server is asked again. Raises NotRunning and Refused."""
         return self._asked(lambda: self.client.post(path, json=body, files=files)).json()
 
-    def get(self, path: str) -> Any:
-        """Return what is there, as `post` does."""
-        return self._asked(lambda: self.client.get(path)).json()
+    def delete(self, path: str, **query: Any) -> dict[str, Any]:
+        return self._asked(lambda: self.client.delete(path, params=query)).json()
 
     def put(self, path: str, body: Any) -> Any:
         return self._asked(lambda: self.client.put(path, json=body)).json()

@@ -6,6 +6,7 @@ import typer
 
 from deployments.commands.options import Json, Key, State, Url
 
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Use what was known then, as 2026-01-31T12:00Z.")]
 Question = Annotated[str, typer.Argument(help="What you want to know.")]
 
 
@@ -14,6 +15,8 @@ def ask(
     persona: Annotated[
         str, typer.Option("--persona", "-p", help="Who answers; auto chooses by what you ask.")
     ] = "assistant",
+    as_of: AsOf = None,
+    *,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -24,7 +27,7 @@ def ask(
     from deployments.commands.printing import print_answer, print_json
 
     with Api(url, key) as api:
-        answer = api.post("/api/v1/query", {"query": question, "persona": persona})
+        answer = api.post("/api/v1/query", {"query": question, "persona": persona} | moment(as_of))
     (print_json if as_json else print_answer)(answer)
     if answer.get("error"):
         raise typer.Exit(1)
@@ -33,6 +36,8 @@ def ask(
 def search(
     text: Question,
     k: Annotated[int, typer.Option("-k", "--passages", min=1, max=1000, help="How many passages.")] = 10,
+    as_of: AsOf = None,
+    *,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -43,5 +48,9 @@ def search(
     from deployments.commands.printing import print_json, print_passages
 
     with Api(url, key) as api:
-        found: dict[str, Any] = api.post("/api/v1/search", {"query": text, "k": k})
+        found: dict[str, Any] = api.post("/api/v1/search", {"query": text, "k": k} | moment(as_of))
     (print_json if as_json else print_passages)(found)
+
+
+def moment(as_of: str | None) -> dict[str, str]:
+    return {"as_of": as_of} if as_of else {}

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 LISTED = 1000
+COUNTS = ("accepted", "indexed", "unchanged", "quarantined", "dead", "in_progress")
 
 
 class Death(NamedTuple):
@@ -12,24 +13,28 @@ class Death(NamedTuple):
 
 
 class Tally:
-    """Count so that accepted = indexed + unchanged + dead + in_progress; list the first thousand deaths."""
+    """Count so that accepted = indexed + unchanged + quarantined + dead + in_progress.
+
+    The first thousand deaths are listed.
+    """
 
     def __init__(self) -> None:
-        self.indexed = self.unchanged = self.dead = self.in_progress = 0
+        self.indexed = self.unchanged = self.quarantined = self.dead = self.in_progress = 0
         self.deaths: list[Death] = []
 
     @property
     def accepted(self) -> int:
-        return self.indexed + self.unchanged + self.dead + self.in_progress
+        return self.indexed + self.unchanged + self.quarantined + self.dead + self.in_progress
 
     def add(self, reply: dict[str, Any]) -> None:
         """Add the counts of one reply of the API and the deaths it lists."""
         self.indexed += reply["indexed"]
         self.unchanged += reply["unchanged"]
         self.in_progress += reply.get("in_progress", 0)
+        self.quarantined += reply.get("quarantined", 0)
         self.dead += reply["dead"]
         for item in reply["items"]:
-            if item["state"] == "dead":
+            if item.get("cause"):
                 self._list(Death(item["uri"], item["cause"] or "unknown", item["sentence"] or ""))
 
     def bury(self, uri: str, cause: str, sentence: str) -> None:
@@ -38,7 +43,7 @@ class Tally:
         self._list(Death(uri, cause, sentence))
 
     def as_dictionary(self) -> dict[str, Any]:
-        counts = {name: getattr(self, name) for name in ("accepted", "indexed", "unchanged", "dead", "in_progress")}
+        counts = {name: getattr(self, name) for name in COUNTS}
         return counts | {"deaths": [death._asdict() for death in self.deaths]}
 
     def __str__(self) -> str:

@@ -14,10 +14,12 @@ from deployments.shim import (
     batches,
     chat,
     costs,
+    dead_letters,
     documents,
     embeddings,
     guards,
     health,
+    holdings,
     openai_door,
     queries,
     question_sets,
@@ -58,7 +60,7 @@ def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
     answering = (queries, replays, chat, searches, question_sets, batches, openai_door, embeddings)
-    for module in (*answering, documents, guards, costs, health, site):
+    for module in (*answering, documents, holdings, dead_letters, guards, costs, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
     return app

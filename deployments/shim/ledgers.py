@@ -24,12 +24,13 @@ class ItemView(BaseModel):
 
 
 class Ledger(BaseModel):
-    """Account for every accepted document: accepted = indexed + unchanged + dead + in_progress."""
+    """Account for every accepted document: accepted = indexed + unchanged + quarantined + dead + in_progress."""
 
     ingestion_id: UUID
     accepted: int
     indexed: int
     unchanged: int
+    quarantined: int = 0
     dead: int
     in_progress: int
     items: list[ItemView]

@@ -31,6 +31,7 @@ class Asked(BaseModel):
     )
     persona: str = Field("assistant", description=f"Who answers: {', '.join(askable())}.")
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be used.")
+    as_of: datetime | None = Field(None, description="Answer from what was known at this moment; default: now.")
 
 
 class Question(Asked):
@@ -63,4 +64,5 @@ async def get_answer(query_id: UUID, caller: Reader) -> Answer:
 
 
 def inquiry(asked: Asked, caller: Principal, *, streamed: bool = False) -> Inquiry:
-    return Inquiry(asked.query, asked.persona, asked.filters, caller.id, streamed=streamed)
+    filters = asked.filters | ({"as_of": asked.as_of.isoformat()} if asked.as_of else {})
+    return Inquiry(asked.query, asked.persona, filters, caller.id, streamed=streamed)

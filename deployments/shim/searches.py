@@ -1,5 +1,6 @@
 """Passages without an answer."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -23,6 +24,7 @@ class Search(BaseModel):
     query: str = Field(description="Up to 8,000 characters.")
     k: int = Field(10, ge=1, le=1000, description="How many passages.")
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be searched.")
+    as_of: datetime | None = Field(None, description="Search what was known at this moment; default: now.")
 
 
 class Passages(BaseModel):
@@ -33,4 +35,5 @@ class Passages(BaseModel):
 async def search(wanted: Search, caller: Searcher) -> Passages:
     """Return the best passages, best first, with where they come from and how well they match."""
     text = checked_question(wanted.query)
-    return Passages(passages=await find_passages(text, caller.tenant_id, k=wanted.k, filters=wanted.filters))
+    filters = wanted.filters | ({"as_of": wanted.as_of.isoformat()} if wanted.as_of else {})
+    return Passages(passages=await find_passages(text, caller.tenant_id, k=wanted.k, filters=filters))

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from kowai.tables.rows import TenantRow, document_of, moment
+from kowai.tables.rows import TenantRow, computed, document_of, moment
 
 
 class Source(TenantRow, table=True):
@@ -21,23 +21,35 @@ class Source(TenantRow, table=True):
 class Ingestion(TenantRow, table=True):
     """Record one request to ingest `sources`; its counts are those of its items."""
 
+    __table_args__ = (
+        Index("ix_ingestion_sources", "sources", postgresql_using="gin", postgresql_ops={"sources": "jsonb_path_ops"}),
+    )
+
     sources: list[Any] = document_of("[]")
     flow_run_id: UUID | None = None
     finished_at: datetime | None = moment()
 
 
 class IngestionItem(TenantRow, table=True):
-    """Follow one accepted document until it is indexed, unchanged or dead with a cause."""
+    """Follow one accepted document until it is indexed, unchanged, or quarantined or dead with a cause."""
 
     __table_args__ = (
         UniqueConstraint("ingestion_id", "uri"),
-        CheckConstraint("state in ('queued', 'running', 'indexed', 'unchanged', 'dead')", name="known_state"),
-        CheckConstraint("(state = 'dead') = (cause is not null)", name="dead_has_cause"),
+        CheckConstraint(
+            "state in ('queued', 'running', 'indexed', 'unchanged', 'quarantined', 'dead')", name="known_state"
+        ),
+        CheckConstraint("(state in ('quarantined', 'dead')) = (cause is not null)", name="dead_has_cause"),
         Index("ix_ingestion_item_state", "ingestion_id", "state"),
+        Index("ix_ingestion_item_external_id", "tenant_id", "external_id"),
+        Index("ix_ingestion_item_original", "original", postgresql_where=text("original is not null")),
+        Index("ix_ingestion_item_source", "tenant_id", "source_id", "state"),
     )
 
     ingestion_id: UUID = Field(foreign_key="ingestion.id", ondelete="CASCADE")
+    source_id: UUID | None = Field(default=None, description="The stored source it was found in, if in one.")
     uri: str
+    external_id: str | None = computed("coalesce(details ->> 'external_id', uri)")
+    original: str | None = computed("details ->> 'original'")
     state: str = Field(default="queued", max_length=20)
     cause: str | None = Field(default=None, max_length=50)
     sentence: str | None = None

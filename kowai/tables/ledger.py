@@ -55,6 +55,7 @@ class ModelCall(TenantRow, table=True):
         ),
         Index("ix_model_call_lease", "tenant_id", "leased_until", postgresql_where=text("state = 'reserved'")),
         Index("ix_model_call_day", "tenant_id", "day"),
+        Index("ix_model_call_query", "tenant_id", "query_id", postgresql_where=text("query_id is not null")),
         CheckConstraint("state in ('reserved', 'settled', 'released', 'void')", name="known_call_state"),
     )
 
@@ -76,3 +77,20 @@ class ModelCall(TenantRow, table=True):
     cost: Decimal | None = dollars(nullable=True)
     charged: Decimal | None = dollars(nullable=True)
     settled_at: datetime | None = moment()
+
+
+class DeletionCertificate(TenantRow, table=True):
+    """Certify that a document and all that quoted it are gone: append-only, each hashed with the one before.
+
+    The name is kept as a hash only. A certificate also keeps a walk or an ingestion under way from bringing the
+    document back.
+    """
+
+    __table_args__ = (Index("ix_deletion_certificate_name", "tenant_id", "name_hash", "created_at"),)
+
+    document_id: UUID | None = None
+    name_hash: str = Field(max_length=64)
+    requested_by: UUID | None = Field(default=None, description="The API key that asked.")
+    counts: dict[str, Any] = document_of("{}")
+    previous_hash: str | None = Field(default=None, max_length=64)
+    hash: str = Field(max_length=64)

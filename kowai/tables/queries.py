@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, Numeric
+from sqlalchemy import CheckConstraint, Column, Index, Numeric
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from kowai.tables.rows import TenantRow, document_of, moment
+from kowai.tables.rows import TenantRow, computed, document_of, moment
 
 
 class Query(TenantRow, table=True):
@@ -38,6 +39,8 @@ class Query(TenantRow, table=True):
 class AnswerRow(TenantRow, table=True):
     """Hold the answer to one query and the passages it was made from."""
 
+    __table_args__ = (Index("ix_answer_quoted", "quoted", postgresql_using="gin"),)
+
     query_id: UUID = Field(foreign_key="query.id", ondelete="CASCADE", unique=True)
     text: str
     citations: list[Any] = document_of("[]")
@@ -45,6 +48,9 @@ class AnswerRow(TenantRow, table=True):
     passages: list[Any] = document_of("[]")
     persona_version: str | None = Field(default=None, max_length=16, description="The hash of the persona's fields.")
     prompt: dict[str, Any] = document_of("{}")
+    quoted: list[Any] | None = computed(
+        "jsonb_path_query_array(citations || passages, '$[*].document_id')", JSONB(none_as_null=True)
+    )
     confidence: float | None = None
     abstained: bool
     model: str

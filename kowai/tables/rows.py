@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Column, DateTime, text
+from sqlalchemy import Column, Computed, DateTime, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
@@ -24,6 +24,11 @@ def moment(*, nullable: bool = True) -> Any:
 def document_of(default: str) -> Any:
     """Declare a JSONB column with `default` as its literal."""
     return Field(sa_column=Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb")))
+
+
+def computed(expression: str, kind: Any = Text) -> Any:
+    """Declare a column that the database computes from the row's others."""
+    return Field(default=None, sa_column=Column(kind, Computed(expression, persisted=True), nullable=True))
 
 
 class Row(SQLModel):

@@ -1,0 +1,51 @@
+"""Documents, dead letters, accounts and certificates as a person reads them."""
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from deployments.commands.printing import table
+from deployments.commands.tally import COUNTS
+
+
+def print_documents(reply: dict[str, Any]) -> None:
+    made = table("document", "title", "type", "version", "changed", "id")
+    for document in reply["documents"]:
+        changed = document["updated_at"][:16].replace("T", " ")
+        cells = (document["external_id"], document["title"] or "", document["media_type"])
+        made.add_row(*map(escape, cells), str(document["version"]), changed, document["id"])
+    _print(made)
+    if reply.get("next"):
+        typer.echo("There are more: narrow the list with --search, or raise --limit.")
+
+
+def print_dead_letters(reply: dict[str, Any]) -> None:
+    made = table("dead document", "cause", "tries", "what happened", "what to do", "id")
+    for letter in reply["dead_letters"]:
+        told = (letter["uri"], letter["cause"], str(letter["attempts"]), letter["sentence"] or "", letter["fix"])
+        made.add_row(*map(escape, told), letter["id"])
+    if reply["dead_letters"]:
+        _print(made)
+    else:
+        typer.echo("No document is dead.")
+
+
+def print_accounts(ledger: dict[str, Any]) -> None:
+    """Print where everything accepted stands, a line for each source and one in total."""
+    made = table("source", *(name.replace("_", " ") for name in COUNTS))
+    for account in ledger["sources"]:
+        made.add_row(escape(account["uri"] or "uploads and requests"), *(f"{account[name]:,}" for name in COUNTS))
+    made.add_row("total", *(f"{ledger['total'][name]:,}" for name in COUNTS), style="bold")
+    _print(made)
+
+
+def print_certificate(certificate: dict[str, Any]) -> None:
+    counts = ", ".join(f"{count:,} {name}" for name, count in certificate["counts"].items() if count)
+    typer.echo(f"Deleted: {counts}.\nCertificate {certificate['id']}, SHA-256 {certificate['hash']}.")
+
+
+def _print(made: Table) -> None:
+    Console(highlight=False).print(made)

@@ -1,0 +1,30 @@
+"""Mend what crashes and outages have left behind."""
+
+from prefect import flow
+
+from flows.ingest import ingest_stored
+from tasks.history import retire_versions
+from tasks.receive import find_tenant
+from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
+from tasks.remove import remove_originals
+
+
+@flow(name="reconcile", persist_result=False)
+async def reconcile(tenant: str = "default", keep_versions: int | None = None, keep_days: int | None = None) -> None:
+    """Take up abandoned ingestions, embed what has no vector, sweep up orphans, and report.
+
+    Args:
+        tenant: Whose store is looked after.
+        keep_versions: How many versions of a document are kept; empty: all.
+        keep_days: For how many days after it was replaced a version is kept; empty: for ever.
+    """
+    tenant_id = await find_tenant(tenant)
+    mended = await mend(tenant_id)
+    ingestions = await unfinished(tenant_id)
+    for ingestion_id in ingestions:
+        await ingest_stored.fn(ingestion_id, tenant_id)
+    mended["ingestions that nobody worked on"] = len(ingestions)
+    mended["chunks that had no vector"] = await mend_vectors(tenant_id)
+    mended["originals of deleted documents"] = await remove_originals(tenant_id)
+    mended["versions past their keeping"] = await retire_versions(tenant_id, versions=keep_versions, days=keep_days)
+    await report_reconciliation(mended, tenant_id)

@@ -1,0 +1,94 @@
+"""Deleted means gone: what holds a document, in the order in which it is taken away.
+
+A table that comes to hold text of documents adds its statement to QUOTES; all of them run in one transaction.
+"""
+# ruff: noqa: S608 -- only constants are put into the text
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+CAUSE = "source_deleted"
+SENTENCE = "A document that this answer was made from has been deleted."
+
+# Whoever accepts documents shares the lock, whoever deletes one holds it alone: neither overtakes the other.
+SHARE = "select pg_advisory_xact_lock_shared(hashtextextended('erasure:' || (select current_tenant()), 0))"
+HOLD = "select pg_advisory_xact_lock(hashtextextended('erasure:' || (select current_tenant()), 0))"
+
+ORIGINALS = """
+select original from ingestion_item where external_id = :name and original is not null
+union select named ->> 'original' from ingestion cross join lateral jsonb_array_elements(sources) as named
+where sources @> jsonb_build_array(jsonb_build_object('uri', cast(:name as text)))
+  and named ->> 'uri' = :name and named ->> 'original' is not null
+"""
+
+# A file is named by its content, so another document may still be made from it.
+UNUSED = """
+select path from unnest(cast(:paths as text[])) as path
+where not exists (select from ingestion_item where original = path)
+  and not exists (select from ingestion where sources @> jsonb_build_array(jsonb_build_object('original', path)))
+"""
+
+HELD = """
+with mine as materialized (select id from chunk where document_id = :document)
+select (select count(*) from document_version where document_id = :document) as versions,
+       (select count(*) from mine) as chunks,
+       (select count(*) from chunk_vector where chunk_id in (select id from mine)) as vectors,
+       (select count(*) from posting where chunk_id in (select id from mine)) as postings
+"""
+
+# First what may be writing the document just now: deleting its items and its row waits for that writer to end.
+ARRIVALS = {
+    "items": "delete from ingestion_item where external_id = :name",
+    "requests": """
+        update ingestion set sources = (
+          select coalesce(jsonb_agg(named), '[]') from jsonb_array_elements(sources) as named
+          where named ->> 'uri' is distinct from :name)
+        where sources @> jsonb_build_array(jsonb_build_object('uri', cast(:name as text)))""",
+    "sources": "delete from source where uri = :name",
+}
+FIND = "select id from document where external_id = :name for update"
+DOCUMENT = "delete from document where id = :document"
+
+QUOTING = """
+select query_id, text, citations @> :cited as cited from answer where quoted ? cast(:document as text)
+"""
+UNANSWERED = "status in ('failed', 'stopped', 'refused')"
+QUOTES = {
+    "answers": "delete from answer where query_id = any(:citing)",
+    "passages": """
+        update answer set prompt = '{}', passages = (
+          select coalesce(jsonb_agg(passage), '[]') from jsonb_array_elements(passages) as passage
+          where passage ->> 'document_id' <> cast(:document as text))
+        where query_id = any(:quoting) and quoted ? cast(:document as text)""",
+    "replies": f"""
+        update model_call set reply = 'null', state = case state when 'settled' then 'void' else state end,
+          cause = '{CAUSE}'
+        where query_id = any(:quoting) and state in ('settled', 'void') and reply <> 'null'""",
+    "events": "delete from event where subject = any(:quoting) and payload <> '{}'",
+    # What was begun and has no answer does not say what it quotes, so all of it goes.
+    "unfinished_replies": f"""
+        update model_call set reply = 'null', state = 'void', cause = '{CAUSE}'
+        where state = 'settled' and reply <> 'null' and query_id in (select id from query where {UNANSWERED})""",
+    "unfinished_events": f"""
+        delete from event where payload <> '{{}}' and subject in (select id from query where {UNANSWERED})""",
+    "histories": """
+        update query set history = '[]' where history <> '[]' and exists (
+          select from jsonb_array_elements(history) as turn where turn ->> 'text' = any(cast(:texts as text[])))""",
+    "queries": f"""
+        update query set status = 'refused', refusal = '{CAUSE}', sentence = '{SENTENCE}'
+        where id = any(:citing)""",
+}
+
+
+def name_hash(tenant_id: UUID, external_id: str) -> str:
+    """Return what a certificate keeps of a document's name; two tenants' hashes of one name differ."""
+    return sha256(f"{tenant_id}\0{external_id}".encode(errors="surrogatepass")).hexdigest()
+
+
+def seal(facts: Mapping[str, Any], previous: str | None) -> str:
+    """Return the SHA-256 over a certificate's facts and the one before it, so that none can be changed or left out."""
+    told = json.dumps([facts, previous], sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(told.encode()).hexdigest()

@@ -1,0 +1,43 @@
+"""What may be amiss in a store, as SQL that finds or mends it; each leaves a sound store as it is."""
+# ruff: noqa: S608 -- only constants are put into the text
+
+TRIES = 5  # a document that took so many workers along is left alone
+PATIENCE = "interval '15 minutes'"  # as long as a lease
+
+STUCK = f"state = 'running' and claimed_at < now() - {PATIENCE}"
+
+MEND = {
+    "documents that kept killing their worker": f"""
+        update ingestion_item set state = 'dead', cause = 'abandoned',
+          sentence = 'Every worker that read it stopped before it was done.'
+        where {STUCK} and attempts >= {TRIES}""",
+    "leases of workers that are gone": f"update ingestion_item set state = 'queued', claimed_at = null where {STUCK}",
+    "documents without a version": "delete from document where version = 0",
+    "vectors without a chunk": """
+        delete from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)""",
+    "postings without a chunk": """
+        delete from posting p where not exists (select from chunk c where c.id = p.chunk_id)""",
+}
+
+UNFINISHED = f"""
+select distinct i.id from ingestion i join ingestion_item t on t.ingestion_id = i.id
+where t.state = 'queued' and i.created_at < now() - {PATIENCE} and not exists (
+  select from ingestion_item r where r.ingestion_id = i.id and r.state = 'running')
+"""
+
+LEFT = {
+    "chunks without a vector": """
+        select count(*) from chunk c where not exists (select from chunk_vector v where v.chunk_id = c.id)""",
+    "deliveries overdue for an hour": """
+        select count(*) from outbox where delivered_at is null and due_at < now() - interval '1 hour'""",
+}
+
+BARE = """
+select c.id, d.title, c.heading_path, c.text, c.ordinal, c.start_char, c.end_char, c.page
+from chunk c join document d on d.id = c.document_id
+where not exists (select from chunk_vector v where v.chunk_id = c.id) order by c.id limit :limit
+"""
+CLOTHE = """
+insert into chunk_vector (chunk_id, space_id, tenant_id, embedding)
+select c.id, :space, c.tenant_id, cast(:embedding as halfvec) from chunk c where c.id = :chunk on conflict do nothing
+"""

@@ -1,0 +1,70 @@
+"""Keep deleted documents deleted: what may be accepted, and what may still be indexed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
+
+from kowai import erasure
+from kowai.tables.ingestion import Ingestion, IngestionItem
+from kowai.tables.knowledge import Document
+from kowai.tables.ledger import DeletionCertificate
+from kowai.types import Passage
+
+
+async def admit_items(
+    connection: AsyncConnection, rows: Sequence[dict[str, Any]], ingestion_id: UUID
+) -> list[dict[str, Any]]:
+    """Return the rows to accept, without their mark `named`; no deletion overtakes the caller's transaction.
+
+    A document deleted after it was asked for stays deleted. A walk does not bring back what was deleted before it:
+    that takes somebody who names the document.
+    """
+    await connection.execute(text(erasure.SHARE))
+    asked = await connection.execute(select(col(Ingestion.created_at)).where(col(Ingestion.id) == ingestion_id))
+    (asked_at,) = asked.one()
+    assert asked_at is not None  # the database sets it
+    names = [row["details"].get("external_id", row["uri"]) for row in rows]
+    hashes = [erasure.name_hash(row["tenant_id"], name) for row, name in zip(rows, names, strict=True)]
+    found = (await connection.execute(_deletions(hashes))).mappings()
+    deleted: dict[str, datetime] = {row["name_hash"]: row["moment"] for row in found}
+    held = select(col(Document.external_id)).where(col(Document.external_id).in_(names))
+    kept = set(await connection.scalars(held)) if deleted else set[str]()
+    admitted: list[dict[str, Any]] = []
+    for row, name, digest in zip(rows, names, hashes, strict=True):
+        is_named = row.pop("named", True)
+        deleted_at = deleted.get(digest)
+        if deleted_at is None or (deleted_at < asked_at and (is_named or name in kept)):
+            admitted.append(row)
+    return admitted
+
+
+def _deletions(hashes: Sequence[str]) -> Any:
+    named = col(DeletionCertificate.name_hash)
+    newest = select(named, func.max(col(DeletionCertificate.created_at)).label("moment"))
+    return newest.where(named.in_(hashes)).group_by(named)
+
+
+async def hold_items(connection: AsyncConnection, item_ids: Sequence[UUID]) -> set[UUID]:
+    """Lock the items that still exist until the transaction ends; deleting their document waits for it."""
+    held = select(col(IngestionItem.id)).where(col(IngestionItem.id).in_(item_ids))
+    return set(await connection.scalars(held.order_by(col(IngestionItem.id)).with_for_update()))
+
+
+async def quotes_deleted(connection: AsyncConnection, passages: Sequence[Passage]) -> bool:
+    """Tell whether a passage's document is gone; those that are not stay until the transaction ends."""
+    named = {passage.document_id for passage in passages}
+    held = select(col(Document.id)).where(col(Document.id).in_(named)).order_by(col(Document.id))
+    return bool(named) and len((await connection.scalars(held.with_for_update(key_share=True, read=True))).all()) < len(
+        named
+    )
+
+
+async def void_quotes(connection: AsyncConnection, query_id: UUID) -> None:
+    """Take away what models said about one question, and what was told of it on the way."""
+    for name in ("replies", "events"):
+        await connection.execute(text(erasure.QUOTES[name]), {"quoting": [query_id]})

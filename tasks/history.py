@@ -1,0 +1,52 @@
+"""What was known: replaced versions are put away, a past day is searched, and retention takes the oldest away."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blocks.connections import database
+from kowai import history
+from kowai.types import Passage
+from tasks.step import step
+
+TITLES = """
+select document_id, version, title from document_version
+where (document_id, version) in (select * from unnest(cast(:documents as uuid[]), cast(:versions as integer[])))
+"""
+
+
+async def keep_past(connection: AsyncConnection, document_ids: Sequence[UUID]) -> None:
+    """Copy the documents' chunks to where they can be found as of a day, before they are deleted."""
+    await connection.execute(text(history.KEEP), {"documents": list(document_ids)})
+
+
+@asynccontextmanager
+async def knowledge_of(connection: AsyncConnection, moment: datetime) -> AsyncGenerator[None]:
+    """Let the statements of a search see what was known at a moment."""
+    await connection.execute(text(history.SHOW), {"moment": moment.isoformat()})
+    yield
+    await connection.execute(text(history.HIDE))
+
+
+async def titled(connection: AsyncConnection, passages: Sequence[Passage]) -> list[Passage]:
+    """Give passages the titles that their versions had."""
+    named = {"documents": [one.document_id for one in passages], "versions": [one.version for one in passages]}
+    found = await connection.execute(text(TITLES), named)
+    titles = {(document_id, version): title for document_id, version, title in found.all()}
+    return [one.model_copy(update={"title": titles[one.document_id, one.version]}) for one in passages]
+
+
+@step
+async def retire_versions(tenant_id: UUID, *, versions: int | None, days: int | None) -> int:
+    """Delete versions beyond the newest `versions`, or replaced more than `days` ago; return how many went.
+
+    None keeps all; the current version always stays.
+    """
+    async with (await database()).transaction(tenant_id) as connection:
+        retired = await connection.execute(text(history.RETIRE), {"versions": versions, "days": days})
+        await connection.execute(text(history.RETIRE_CHUNKS))
+    return retired.rowcount

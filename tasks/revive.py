@@ -1,0 +1,50 @@
+"""Give dead letters another chance."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+
+from blocks.connections import database
+from tasks.step import step
+
+CHOSEN = "state = 'dead' and (:every or id = any(:ids) or cause = any(:causes))"
+# What never had bytes of its own, such as a folder that was missing, is found again by walking its source.
+WALKED_AGAIN = f"""
+delete from ingestion_item where {CHOSEN} and not details ?| array['path', 'url', 'original'] returning ingestion_id
+"""  # noqa: S608
+REVIVED = f"""
+update ingestion_item set state = 'queued', cause = null, sentence = null, claimed_at = null
+where {CHOSEN} returning ingestion_id
+"""  # noqa: S608
+
+# A document that is well now needs no letter from before, and one that died again needs only its newest.
+SETTLED = """
+update ingestion_item old set state = 'unchanged', cause = null, sentence = null, document_id = new.document_id
+from ingestion_item new where new.ingestion_id = :ingestion and new.state in ('indexed', 'unchanged')
+  and old.external_id = new.external_id and old.state = 'dead' and old.id <> new.id
+"""
+REPEATED = """
+delete from ingestion_item old using ingestion_item new where new.ingestion_id = :ingestion and new.state = 'dead'
+  and old.external_id = new.external_id and old.state = 'dead' and old.id <> new.id and old.created_at < new.created_at
+"""
+
+
+@step
+async def revive(
+    tenant_id: UUID, *, ids: Sequence[UUID] = (), causes: Sequence[str] = (), every: bool = False
+) -> list[UUID]:
+    """Queue the dead letters of these ids or causes again and return the ingestions that have work now."""
+    chosen = {"ids": list(ids), "causes": list(causes), "every": every}
+    async with (await database()).transaction(tenant_id) as connection:
+        walked = list(await connection.scalars(text(WALKED_AGAIN), chosen))
+        revived = list(await connection.scalars(text(REVIVED), chosen))
+    return sorted({*walked, *revived})
+
+
+@step
+async def settle_letters(ingestion_id: UUID, tenant_id: UUID) -> None:
+    """Close older dead letters of documents that this ingestion has dealt with."""
+    async with (await database()).transaction(tenant_id) as connection:
+        for statement in (SETTLED, REPEATED):
+            await connection.execute(text(statement), {"ingestion": ingestion_id})

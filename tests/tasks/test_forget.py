@@ -1,0 +1,245 @@
+"""Deleted means gone: no table holds a document's text, no running work brings it back, a certificate stays."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from sqlalchemy import insert, text
+from sqlalchemy.exc import ProgrammingError
+
+from blocks.connections import bucket
+from blocks.database import Database
+from flows.ingest import ingest_stored
+from kowai.erasure import name_hash, seal
+from kowai.errors import NotFound
+from kowai.tables.ledger import Event, ModelCall
+from kowai.types import Draft, Question
+from tasks.accept import accept
+from tasks.claim import claim
+from tasks.documents import list_answers, list_dead_letters, list_documents, read_accounts
+from tasks.embed import embed_chunks
+from tasks.forget import forget, list_certificates
+from tasks.index import index
+from tasks.read import read
+from tasks.receive import Inquiry, receive_ingestion, receive_query
+from tasks.record import record_answer
+from tasks.remove import remove_originals
+from tasks.retrieve import find_passages
+from tasks.step import traced
+
+SECRET = "zanzibarite"
+CONTENT = f"The mineral {SECRET} is blue.".encode()
+
+
+async def upload(tenant: UUID, name: str, content: bytes = CONTENT) -> UUID:
+    original = await bucket().put(tenant, content)
+    source = {"uri": name, "external_id": name, "name": name, "original": original}
+    return await receive_ingestion([source], tenant)
+
+
+async def learned(tenant: UUID, name: str, content: bytes = CONTENT) -> UUID:
+    """Ingest one upload and return its document's id."""
+    ingestion_id = await upload(tenant, name, content)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    return next(one.id for one in await list_documents(tenant) if one.external_id == name)
+
+
+async def answered(store: Database, tenant: UUID, *, citing: bool = True, history: tuple = ()) -> UUID:
+    """Ask about the mineral, answer with what is found, and keep a model's reply and an event about it."""
+    query_id = await receive_query(Inquiry("Which mineral is blue?", history=history), tenant)
+    passages = await find_passages("Which mineral is blue?", tenant, k=3, filters={})
+    found = passages[0]
+    same = found.model_dump(include={"document_id", "external_id", "title", "version", "page", "start", "end", "score"})
+    cited = [{**same, "quote": found.text}] if citing else []
+    told = f"It is {SECRET}." if citing else "Somebody else knows."
+    draft = Draft(text=told, citations=cited, confidence=1.0, abstained=False, model="test")
+    known = {"text": "q", "standalone": "q", "persona": "assistant", "filters": {}}
+    await record_answer(Question(id=query_id, tenant_id=tenant, **known), draft, passages)
+    call = {
+        "tenant_id": tenant,
+        "request_hash": uuid4().hex,
+        "query_id": query_id,
+        "role": "writer",
+        "state": "settled",
+    }
+    async with store.transaction(tenant) as connection:
+        reply = {"fields": {"answer": f"It is {SECRET}."}}
+        await connection.execute(
+            insert(ModelCall).values(**call, day=datetime.now(UTC).date(), reply=reply, reserved=0)
+        )
+        event = {"tenant_id": tenant, "subject": query_id, "kind": "token", "payload": {"text": SECRET}}
+        await connection.execute(insert(Event).values(event))
+    return query_id
+
+
+def mentions(database_url: str, word: str) -> list[str]:
+    """Return every table of the database in which the word occurs."""
+    found: list[str] = []
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        tables = connection.execute("select tablename as name from pg_tables where schemaname = 'public'").fetchall()
+        for table in tables:
+            sql = f"select count(*) as rows from {table['name']} t where t::text ilike %s"
+            if connection.execute(sql, [f"%{word}%"]).fetchone()["rows"]:  # type: ignore
+                found.append(table["name"])
+    return found
+
+
+async def test_no_table_and_no_file_holds_a_deleted_document(
+    store: Database, tenant: UUID, database_url: str, tmp_path: Path
+) -> None:
+    document_id = await learned(tenant, "minerals.txt")
+    await learned(tenant, "minerals.txt", CONTENT + b" It is rare.")
+    await answered(store, tenant)
+    assert {"chunk", "document_version", "answer", "model_call", "event", "posting"} <= set(
+        mentions(database_url, SECRET[:-1])  # its stem
+    )
+    certificate = await forget("minerals.txt", tenant)
+    assert await remove_originals(tenant) == 2
+    assert mentions(database_url, SECRET[:-1]) == []
+    assert mentions(database_url, "minerals.txt") == []
+    assert not [path for path in (tmp_path / "state" / "bucket").rglob("*") if path.is_file()]
+    counts = certificate.counts
+    assert (counts["documents"], counts["versions"], counts["chunks"], counts["vectors"]) == (1, 2, 1, 1)
+    assert (counts["answers"], counts["replies"], counts["items"], counts["originals"]) == (1, 1, 2, 2)
+    assert certificate.document_id == document_id
+    assert (await read_accounts(tenant))[0].accepted == 0
+
+
+async def test_an_answer_that_only_saw_the_document_stays_without_it(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    document_id = await learned(tenant, "minerals.txt")
+    query_id = await answered(store, tenant, citing=False)
+    (seen,) = await list_answers(document_id, tenant)
+    assert (seen.query_id, seen.cited) == (query_id, False)
+    certificate = await forget("minerals.txt", tenant)
+    assert (certificate.counts["answers"], certificate.counts["passages"]) == (0, 1)
+    assert mentions(database_url, SECRET) == []
+
+
+async def test_every_answer_that_cited_a_document_is_recalled(store: Database, tenant: UUID) -> None:
+    document_id = await learned(tenant, "minerals.txt")
+    asked = {await answered(store, tenant), await answered(store, tenant)}
+    recalled = await list_answers(document_id, tenant)
+    assert {answer.query_id for answer in recalled} == asked
+    assert all(answer.cited for answer in recalled)
+
+
+async def test_another_document_of_the_same_content_keeps_its_original(store: Database, tenant: UUID) -> None:
+    await learned(tenant, "minerals.txt")
+    await learned(tenant, "copy.txt")
+    assert (await forget("minerals.txt", tenant)).counts["originals"] == 0
+    await remove_originals(tenant)
+    assert (await forget("copy.txt", tenant)).counts["originals"] == 1
+    assert await remove_originals(tenant) == 1
+
+
+async def test_a_document_that_is_dead_waiting_or_only_asked_for_can_be_deleted(store: Database, tenant: UUID) -> None:
+    await upload(tenant, "asked.txt")
+    assert (await forget("asked.txt", tenant)).counts["requests"] == 1
+    await accept(await upload(tenant, "waiting.txt"), tenant)
+    assert (await forget("waiting.txt", tenant)).counts["items"] == 1
+    ingestion_id = await upload(tenant, "dead.txt", b"")
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    assert len(await list_dead_letters(tenant)) == 1
+    await forget("dead.txt", tenant)
+    assert await list_dead_letters(tenant) == []
+    with pytest.raises(NotFound):
+        await forget("never.txt", tenant)
+
+
+@pytest.mark.parametrize("after", ["received", "accepted", "claimed", "read", "embedded"])
+async def test_an_ingestion_under_way_does_not_bring_a_deleted_document_back(
+    store: Database, tenant: UUID, database_url: str, after: str
+) -> None:
+    ingestion_id = await upload(tenant, "minerals.txt")
+
+    async def reached(stage: str) -> None:
+        if stage == after:
+            await forget("minerals.txt", tenant)
+
+    await reached("received")
+    await accept(ingestion_id, tenant)
+    await reached("accepted")
+    items = await claim(ingestion_id, tenant, 10)
+    await reached("claimed")
+    readings = await read(items, tenant)
+    await reached("read")
+    embedded = await embed_chunks(readings)
+    await reached("embedded")
+    await index(readings, embedded, tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    assert await list_documents(tenant) == []
+    assert mentions(database_url, SECRET) == []
+
+
+async def test_deleting_while_indexing_leaves_nothing_whoever_comes_first(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    for number in range(6):
+        ingestion_id = await upload(tenant, f"{number}.txt")
+        await accept(ingestion_id, tenant)
+        readings = await read(await claim(ingestion_id, tenant, 10), tenant)
+        embedded = await embed_chunks(readings)
+        await asyncio.gather(index(readings, embedded, tenant), forget(f"{number}.txt", tenant))
+    assert await list_documents(tenant) == []
+    assert mentions(database_url, SECRET) == []
+
+
+async def test_an_answer_written_meanwhile_is_refused_and_quotes_nothing(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    await learned(tenant, "minerals.txt")
+    passages = await find_passages("blue mineral", tenant, k=1, filters={})
+    query_id = await receive_query(Inquiry("Which mineral is blue?"), tenant)
+    await forget("minerals.txt", tenant)
+    draft = Draft(text=f"It is {SECRET}.", confidence=1.0, abstained=False, model="test")
+    known = {"text": "q", "standalone": "q", "persona": "assistant", "filters": {}}
+    await record_answer(Question(id=query_id, tenant_id=tenant, **known), draft, passages)
+    assert mentions(database_url, SECRET) == []
+    async with store.transaction(tenant) as connection:
+        row = (await connection.execute(text("select status, refusal from query"))).one()
+    assert row.tuple() == ("refused", "source_deleted")
+
+
+async def test_a_walk_does_not_bring_back_what_was_deleted_but_naming_it_does(
+    store: Database, tenant: UUID, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "minerals.txt"
+    path.write_bytes(CONTENT)
+
+    async def ingested(uri: Path) -> list[str]:
+        ingestion_id = await receive_ingestion([{"uri": str(uri)}], tenant)
+        with traced():
+            await ingest_stored.fn(ingestion_id, tenant)
+        return [document.external_id for document in await list_documents(tenant)]
+
+    assert await ingested(folder) == [str(path)]
+    await forget(str(path), tenant)
+    assert await ingested(folder) == []
+    assert await ingested(path) == [str(path)]
+    assert await ingested(folder) == [str(path)]
+
+
+async def test_certificates_are_chained_and_cannot_be_changed(store: Database, tenant: UUID) -> None:
+    for name in ("one.txt", "two.txt"):
+        await learned(tenant, name)
+        await forget(name, tenant)
+    newest, oldest = await list_certificates(tenant, limit=10)
+    assert (oldest.previous_hash, newest.previous_hash) == (None, oldest.hash)
+    assert newest.name_hash == name_hash(tenant, "two.txt")
+    facts = newest.model_dump(exclude={"previous_hash", "hash"})
+    assert seal(facts | {"created_at": newest.created_at.astimezone(UTC)}, newest.previous_hash) == newest.hash
+    for statement in ("update deletion_certificate set counts = '{}'", "delete from deletion_certificate"):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            async with store.transaction(tenant) as connection:
+                await connection.execute(text(statement))

@@ -1,0 +1,90 @@
+"""A search as of a day finds what was known then: no more, no less, and nothing that has been deleted."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, text
+from sqlmodel import select
+
+from blocks.connections import bucket
+from blocks.database import Database
+from flows.ingest import ingest_stored
+from tasks.forget import forget
+from tasks.history import retire_versions
+from tasks.receive import receive_ingestion
+from tasks.retrieve import find_passages
+from tasks.step import traced
+
+QUESTION = "Who keeps the lighthouse?"
+
+
+async def learned(store: Database, tenant: UUID, name: str, content: str) -> datetime:
+    """Ingest an upload and return a moment at which it is the current version."""
+    original = await bucket().put(tenant, content.encode())
+    source = {"uri": name, "external_id": name, "name": name, "original": original}
+    ingestion_id = await receive_ingestion([source], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    async with store.transaction(tenant) as connection:
+        return (await connection.execute(select(func.now()))).scalar_one()
+
+
+async def found(
+    tenant: UUID, question: str = QUESTION, *, as_of: datetime | None = None, **filters: object
+) -> list[str]:
+    filters |= {"as_of": as_of.isoformat()} if as_of else {}
+    return [one.text.split()[0] for one in await find_passages(question, tenant, k=5, filters=filters)]
+
+
+async def test_each_day_has_its_own_knowledge(store: Database, tenant: UUID) -> None:
+    before = datetime.now(UTC) - timedelta(hours=1)
+    first = await learned(store, tenant, "a.txt", "Ada keeps the lighthouse and its quinquereme.")
+    second = await learned(store, tenant, "a.txt", "Bob keeps the lighthouse now.")
+    third = await learned(store, tenant, "b.txt", "Cid keeps the other lighthouse.")
+    assert await found(tenant, as_of=before) == []
+    assert await found(tenant, as_of=first) == ["Ada"]
+    assert await found(tenant, as_of=second) == ["Bob"]
+    assert sorted(await found(tenant, as_of=third)) == ["Bob", "Cid"]
+    assert sorted(await found(tenant)) == ["Bob", "Cid"]
+    assert await found(tenant, as_of=third, external_id="b.txt") == ["Cid"]
+
+
+async def test_words_that_only_an_old_version_holds_are_found_as_of_its_day(store: Database, tenant: UUID) -> None:
+    first = await learned(store, tenant, "a.txt", "Ada keeps the lighthouse and its quinquereme.")
+    await learned(store, tenant, "a.txt", "Bob keeps the lighthouse now.")
+    (passage,) = await find_passages("quinquereme", tenant, k=1, filters={"as_of": first.isoformat()})
+    assert (passage.version, passage.text.split()[0]) == (1, "Ada")
+    assert passage.lexical
+
+
+async def test_a_deleted_document_is_gone_from_every_day(store: Database, tenant: UUID) -> None:
+    first = await learned(store, tenant, "a.txt", "Ada keeps the lighthouse.")
+    await learned(store, tenant, "a.txt", "Bob keeps the lighthouse.")
+    await forget("a.txt", tenant)
+    assert await found(tenant, as_of=first) == []
+    async with store.transaction(tenant) as connection:
+        for table in ("past_chunk", "past_vector", "past_posting"):
+            assert await connection.scalar(text(f"select count(*) from {table}")) == 0
+
+
+async def test_another_tenants_past_stays_its_own(store: Database, tenant: UUID, other_tenant: UUID) -> None:
+    first = await learned(store, tenant, "a.txt", "Ada keeps the lighthouse.")
+    await learned(store, tenant, "a.txt", "Bob keeps the lighthouse.")
+    await learned(store, other_tenant, "a.txt", "Cid keeps the lighthouse.")
+    assert await found(other_tenant, as_of=first) == []
+
+
+KEPT = {"versions": 2, "days": None}, {"versions": None, "days": 1}
+
+
+@pytest.mark.parametrize(("kept", "known"), zip(KEPT, ([[], ["Bob"]], [["Ada"], ["Bob"]]), strict=True))
+async def test_retention_takes_the_oldest_versions(
+    store: Database, tenant: UUID, kept: dict[str, int | None], known: list[list[str]]
+) -> None:
+    first = await learned(store, tenant, "a.txt", "Ada keeps the lighthouse.")
+    second = await learned(store, tenant, "a.txt", "Bob keeps the lighthouse.")
+    await learned(store, tenant, "a.txt", "Cid keeps the lighthouse.")
+    await retire_versions(tenant, **kept)
+    assert [await found(tenant, as_of=first), await found(tenant, as_of=second)] == known
+    assert await found(tenant) == ["Cid"]
