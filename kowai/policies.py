@@ -39,6 +39,11 @@ class GuardPolicy(Value):
         ]
         return chosen[-1] if chosen else guard.defaults[stage]
 
+    @property
+    def masks_prompts(self) -> bool:
+        """Tell whether personal data is masked before a model reads it."""
+        return self.action("personal_data", "input") == "mask"
+
     def overridden(self, switches: Iterable[Switch]) -> "GuardPolicy":
         return self.model_copy(update={"switches": (*self.switches, *switches)})
 

@@ -12,22 +12,30 @@ from dspy.utils.exceptions import AdapterParseError
 from numpy.typing import NDArray
 from prefect.context import FlowRunContext
 
-from blocks.connections import embedder, language_model
+from blocks.connections import embedder, language_model, policy
 from blocks.embedder import Space
 from blocks.engines import BlockingEngine
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
+from kowai.masking import Masking
 from kowai.signatures import PlainSpoken
 from kowai.types import Reply
 from tasks.accounts import Purpose, spoil
+from tasks.masked_engine import MaskedEngine, Relay
 from tasks.metered_engine import MeteredEngine
+from tasks.policy import policy_of
 
 Vectors = NDArray[np.float32]
 Hear = Callable[[str], None]
 
 
 async def embed(texts: Sequence[str], *, purpose: Literal["query", "document"]) -> tuple[Vectors, Space]:
-    """Return one L2-normalised vector a text, shape (n, dimensions), and the space they live in."""
+    """Return one L2-normalised vector a text, shape (n, dimensions), and the space they live in.
+
+    Another machine's model gets texts without personal data, as the policy block says for all tenants.
+    """
     model = await embedder()
+    if model.provider == "openai" and (await policy()).rules().masks_prompts:
+        texts = [Masking().mask(text) for text in texts]
     return await model.embed(texts, purpose=purpose), model.space
 
 
@@ -73,15 +81,17 @@ async def spending(
         raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
     run = FlowRunContext.get()
     purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role)
-    engine = MeteredEngine(block, purpose, sample=sample, hear=hear)
+    masks = (await policy_of(tenant_id)).masks_prompts
+    relay = Relay(hear) if hear and masks else None
+    engine = MeteredEngine(block, purpose, sample=sample, hear=relay or hear)
     try:
-        with speaking(engine, role, plain):
+        with speaking(MaskedEngine(engine, relay) if masks else engine, role, plain):
             yield engine
     except BaseException as error:
         known = await _known(error, engine)
         if known is error:
             raise
-        raise known from error
+        raise known from (None if isinstance(known, ModelUnreadable) else error)  # the cause quotes the reply
 
 
 @contextmanager
@@ -111,7 +121,9 @@ async def _known(error: BaseException, engine: MeteredEngine) -> BaseException:
 async def _unreadable(error: Exception, engine: MeteredEngine) -> ModelFailed:
     last = engine.calls[-1]
     await spoil(last.call_id, engine.purpose.tenant_id, "unreadable")
-    return ModelUnreadable(f"The reply of '{last.target}' did not have the asked-for form.", operator=str(error)[:500])
+    return ModelUnreadable(
+        f"The reply of '{last.target}' did not have the asked-for form.", operator=type(error).__name__
+    )
 
 
 def _unwrapped(error: BaseException) -> BaseException:
