@@ -7,6 +7,7 @@ import typer
 from deployments.commands import (
     asking,
     batching,
+    conversing,
     guarding,
     holding,
     ingesting,
@@ -39,6 +40,14 @@ for command in (guarding.guards,):
 for command in (holding.documents, holding.forget):
     app.command()(command)
 app.command("replay-dead-letters")(holding.replay)
+for command in (
+    conversing.chat,
+    conversing.conversations,
+    conversing.rate,
+    conversing.feedback,
+    conversing.preferences,
+):
+    app.command()(command)
 
 
 def main() -> None:

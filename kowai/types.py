@@ -144,6 +144,25 @@ class Draft(Value):
     findings: "tuple[Finding, ...]" = ()
 
 
+class Turn(Value):
+    """Hold what one side of a conversation said; the role 'summary' stands for everything before it."""
+
+    role: str
+    text: str
+
+
+Tone = Literal["plain", "friendly", "formal"]
+Length = Literal["short", "normal", "long"]
+
+
+class Preferences(Value):
+    """Hold how a caller likes to be answered; None is no preference. `language` is a BCP 47 tag, as in 'de-AT'."""
+
+    tone: Tone | None = None
+    language: str | None = None
+    length: Length | None = None
+
+
 class Question(Value):
     """Hold a stored question while it is answered; it travels between tasks in memory and is never a parameter."""
 
@@ -154,6 +173,10 @@ class Question(Value):
     persona: str
     filters: dict[str, Any]
     streamed: bool = False
+    history: tuple[Turn, ...] = ()
+    preferences: Preferences = Preferences()
+    conversation_id: UUID | None = None
+    turn: int | None = None
 
 
 class Finding(Value):

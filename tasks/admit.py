@@ -1,28 +1,37 @@
 """Decide whether a stored question goes on; a refusal is a value, because Failed has to mean broken."""
 
+import asyncio
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.guards import Content
-from kowai.policies import ADMITTED, inspect
+from kowai.policies import ADMITTED, GuardPolicy, inspect
 from kowai.tables.identity import Tenant
 from kowai.tables.queries import Query
 from kowai.types import Question, Verdict
+from tasks.conversation_turns import LAPSED, SENTENCE, leased, pass_over, turns_ahead
 from tasks.findings import report_findings
 from tasks.policy import policy_of
 from tasks.step import step
 
 ANSWERED = Verdict(allowed=False, code="already_answered", sentence="This question has been answered already.")
 SUSPENDED = Verdict(allowed=False, code="tenant_suspended", sentence="This tenant is suspended.")
+PASSED_OVER = Verdict(allowed=False, code=LAPSED, sentence=SENTENCE)
 
-UNDERSTOOD = (col(Query.text), col(Query.standalone), col(Query.persona), col(Query.filters), col(Query.streamed))
+NAMES = (
+    *("text", "standalone", "persona", "filters", "streamed"),
+    *("history", "preferences", "conversation_id", "turn"),
+)
+UNDERSTOOD = [getattr(Query, name) for name in NAMES]
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0  # a pause for each turn ahead
 
 
 class Admission(NamedTuple):
@@ -34,28 +43,45 @@ class Admission(NamedTuple):
 async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
     """Mark the question as running unless it is answered, its tenant suspended or a guard against it.
 
-    Raises NotFound.
+    A turn of a conversation is admitted when the turns before it have ended. Raises NotFound.
     """
     policy = await policy_of(tenant_id)
-    suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery()
-    found = (
-        sqlalchemy.select(*UNDERSTOOD, col(Query.status), suspended).where(col(Query.id) == query_id).with_for_update()
-    )
-    running = update(Query).where(col(Query.id) == query_id).values(status="running", started_at=datetime.now(UTC))
+    while True:
+        found = await _look(query_id, tenant_id, policy)
+        if isinstance(found, Admission):
+            return found
+        await asyncio.sleep(min(found * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
+
+
+async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admission | int:
+    """Admit or refuse the question, or return how many turns are ahead of it."""
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        row = (await connection.execute(found)).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no question {query_id} in this tenant.")
-        text, standalone, persona, filters, streamed, status, is_suspended = row
-        about = {"text": text, "standalone": standalone, "persona": persona, "filters": filters, "streamed": streamed}
-        question = Question.model_validate(about | {"id": query_id, "tenant_id": tenant_id})
-        if status == "done":
+        row = await _row(connection, query_id, tenant_id)
+        stored = {name: getattr(row, name) for name in NAMES}
+        question = Question.model_validate(stored | {"id": query_id, "tenant_id": tenant_id})
+        if row.status == "done":
             return Admission(ANSWERED, question)
-        if is_suspended:
+        if row.refusal == LAPSED:
+            return Admission(PASSED_OVER, question)
+        if row.suspended:
             return Admission(SUSPENDED, question)
-        seen = inspect(Content(text, "input", policy.limits), policy)
+        if row.ahead and question.conversation_id and question.turn:
+            await pass_over(connection, tenant_id, question.conversation_id, question.turn)
+            return int(row.ahead)
+        seen = inspect(Content(question.text, "input", policy.limits), policy)
         if not seen.verdict.allowed:
             return Admission(seen.verdict, question)
         await report_findings(connection, query_id, tenant_id, seen.findings)
-        await connection.execute(running)
+        started = {"status": "running", "started_at": datetime.now(UTC), "leased_until": leased()}
+        await connection.execute(update(Query).where(col(Query.id) == query_id).values(**started))
     return Admission(ADMITTED, question)
+
+
+async def _row(connection: AsyncConnection, query_id: UUID, tenant_id: UUID) -> Any:
+    suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery().label("suspended")
+    state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"))
+    found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == query_id).with_for_update()
+    row = (await connection.execute(found)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no question {query_id} in this tenant.")
+    return row

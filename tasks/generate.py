@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from blocks.connections import language_model
+from kowai.conversations import transcript
 from kowai.errors import BudgetExhausted
 from kowai.personas import personas
+from kowai.preferences import wishes
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import metered
 from tasks.guarded import guarded
@@ -23,10 +25,11 @@ async def generate(question: Question, passages: Sequence[Passage]) -> Draft:
 async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
     persona, block = personas()[question.persona], await language_model()
     if not passages or not block.targets:
-        draft = await extracted(question.text, passages)
+        draft = await extracted(question.text, passages, question.preferences.length)
         await tell_written(question, draft.text)
     else:
-        inputs = {"voice": persona.voice(), "question": question.text}
+        voice = f"{persona.voice()} {wishes(question.preferences)}".strip()
+        inputs = {"voice": voice, "conversation": transcript(question.history), "question": question.text}
         ask = partial(metered.ask, tenant_id=question.tenant_id, query_id=question.id, role=persona.role)
         try:
             async with telling(question, "answer") as hear:

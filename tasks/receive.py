@@ -9,7 +9,7 @@ from sqlalchemy import Executable, insert
 from sqlmodel import col, select
 
 from blocks.connections import database
-from kowai.conversations import Turn, standalone
+from kowai.conversations import standalone
 from kowai.errors import InvalidInput, NotFound
 from kowai.filters import checked_filters
 from kowai.personas import askable
@@ -17,7 +17,10 @@ from kowai.questions import checked_question
 from kowai.tables.identity import Tenant
 from kowai.tables.ingestion import Ingestion
 from kowai.tables.queries import Query
+from kowai.types import Turn
 from tasks import event_log
+from tasks.conversation_turns import LEASE, QUEUED, leased, take_turn
+from tasks.preferences import preferences_of
 from tasks.step import step
 
 
@@ -34,6 +37,7 @@ class Inquiry(NamedTuple):
     asked_by: UUID | None = None
     history: tuple[Turn, ...] = ()
     streamed: bool = False
+    conversation_id: UUID | None = None
 
     def row(self) -> dict[str, Any]:
         """Return the columns of the stored question. Raises InvalidInput for one that cannot be asked."""
@@ -62,7 +66,11 @@ async def receive_query(
     """
     query_id = uuid4()
     row = inquiry.row() | {"id": query_id, "tenant_id": tenant_id}
+    row |= {"leased_until": leased(QUEUED if durable else LEASE), "preferences": preferences_of(inquiry.asked_by)}
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
+        if inquiry.conversation_id is not None:
+            turn = await take_turn(connection, inquiry.conversation_id, inquiry.asked_by, inquiry.text)
+            row |= {"conversation_id": inquiry.conversation_id, "turn": turn}
         await connection.execute(insert(Query).values(**row))
         if inquiry.streamed:
             await event_log.append(connection, query_id, tenant_id, "query.queued")

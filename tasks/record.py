@@ -16,6 +16,7 @@ from kowai.errors import KowaiError
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import event_log
+from tasks.conversation_turns import LAPSED
 from tasks.deleted import quotes_deleted, void_quotes
 from tasks.findings import report_findings
 from tasks.step import step
@@ -44,9 +45,9 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
             refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}
             await _close(connection, question.id, question.tenant_id, "refused", **refusal)
             return
-        await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
-        await report_findings(connection, question.id, question.tenant_id, draft.findings)
-        await _close(connection, question.id, question.tenant_id, "done")
+        if await _close(connection, question.id, question.tenant_id, "done"):
+            await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
+            await report_findings(connection, question.id, question.tenant_id, draft.findings)
 
 
 @step
@@ -77,8 +78,12 @@ async def close_stopped(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
         await _close(connection, query_id, tenant_id, "stopped", refusal="stopped", sentence=sentence)
 
 
-async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, status: str, **values: Any) -> None:
-    still_open = (col(Query.id) == query_id, col(Query.status).notin_(("done", "refused")))
+async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, status: str, **values: Any) -> bool:
+    """Close the query unless it is closed for good or its conversation has gone on without it."""
+    not_passed_over = col(Query.refusal).is_distinct_from(LAPSED)
+    still_open = (col(Query.id) == query_id, col(Query.status).notin_(("done", "refused")), not_passed_over)
     closed = update(Query).where(*still_open).values(status=status, finished_at=datetime.now(UTC), **values)
-    if (await connection.execute(closed)).rowcount:
-        await event_log.append(connection, query_id, tenant_id, f"query.{status}")
+    if not (await connection.execute(closed)).rowcount:
+        return False
+    await event_log.append(connection, query_id, tenant_id, f"query.{status}")
+    return True

@@ -90,7 +90,8 @@ async def replay(record: Record, tenant_id: UUID, sample: int = 0) -> Replay:
 
 async def _made_again(record: Record, passages: list[Passage], tenant_id: UUID, sample: int) -> Draft:
     if record.answer.model == MODEL:
-        return await extracted(record.question, passages)
+        kept = record.prompt.inputs if record.prompt else {}
+        return await extracted(record.question, passages, kept.get("length"))
     if record.prompt is None:
         raise NothingToReplay(UNKEPT)
     return await written(record.prompt.inputs, passages, await language_model(), _asker(record, tenant_id, sample))

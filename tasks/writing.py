@@ -7,18 +7,20 @@ from uuid import UUID
 from blocks.language_model import LanguageModel
 from kowai.citations import Cited, Pair, cite
 from kowai.extraction import MODEL, NOT_FOUND, confidence, extract
+from kowai.lengthening import at_length
 from kowai.quoting import quoted_passages
 from kowai.signatures import AnswerFromPassages, CheckSupport
-from kowai.types import Draft, Passage, Prompt, Reply
+from kowai.types import Draft, Length, Passage, Prompt, Reply
 from tasks import metered
 
 Ask = Callable[..., Awaitable[Reply]]
 
 
-async def extracted(question: str, passages: Sequence[Passage]) -> Draft:
+async def extracted(question: str, passages: Sequence[Passage], length: Length | None = None) -> Draft:
     """Answer with the best-supported sentences of the passages, or abstain."""
-    draft = await extract(question, passages, metered.sentence_vectors)
-    return draft.model_copy(update={"prompt": Prompt(signature=MODEL, inputs={"question": question})})
+    draft = at_length(await extract(question, passages, metered.sentence_vectors), passages, length)
+    inputs = {"question": question, **({"length": length} if length else {})}
+    return draft.model_copy(update={"prompt": Prompt(signature=MODEL, inputs=inputs)})
 
 
 async def written(

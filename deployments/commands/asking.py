@@ -17,6 +17,7 @@ def ask(
     ] = "assistant",
     as_of: AsOf = None,
     *,
+    conversation: Annotated[str | None, typer.Option("--conversation", "-c", help="Ask in this one.")] = None,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -26,8 +27,9 @@ def ask(
     from deployments.commands.api import Api
     from deployments.commands.printing import print_answer, print_json
 
+    within = {"conversation_id": conversation} if conversation else {}
     with Api(url, key) as api:
-        answer = api.post("/api/v1/query", {"query": question, "persona": persona} | moment(as_of))
+        answer = api.post("/api/v1/query", {"query": question, "persona": persona, **within} | moment(as_of))
     (print_json if as_json else print_answer)(answer)
     if answer.get("error"):
         raise typer.Exit(1)

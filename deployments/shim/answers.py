@@ -1,8 +1,10 @@
 """What an answer looks like to whoever asked."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -31,6 +33,10 @@ class Answer(BaseModel):
     """Hold a question's state and, once it is done, its cited answer; null is unknown."""
 
     query_id: UUID
+    conversation_id: UUID | None
+    turn: int | None
+    question: str = Field(description="As it was asked.")
+    standalone: str = Field(description="As it was searched for.")
     status: QueryStatus
     answer: str | None
     citations: list[Citation]
@@ -47,21 +53,41 @@ class Answer(BaseModel):
     error: Fault | None = None
 
 
-OF_QUERY = ("status", "persona", "routed_by", "routing_confidence", "flow_run_id", "refusal", "sentence")
+OF_QUERY = (
+    *("conversation_id", "turn", "standalone", "status", "persona", "routed_by", "routing_confidence"),
+    *("flow_run_id", "refusal", "sentence"),
+)
 OF_ANSWER = ("text", "citations", "sentences", "confidence", "abstained", "model", "fallback", "usage", "cost")
-COLUMNS = [*(getattr(Query, name) for name in OF_QUERY), *(getattr(AnswerRow, name) for name in OF_ANSWER)]
+NAMED: list[Any] = [col(Query.id).label("query_id"), col(Query.text).label("question")]
+COLUMNS: list[Any] = [
+    *NAMED,
+    *(getattr(Query, name) for name in OF_QUERY),
+    *(getattr(AnswerRow, name) for name in OF_ANSWER),
+]
 FOUND = select(*COLUMNS).select_from(Query).outerjoin(AnswerRow, col(AnswerRow.query_id) == col(Query.id))
-AS_STORED = ("status", "persona", "flow_run_id", "confidence", "abstained", "model", "fallback", "cost")
+AS_STORED = (
+    *("query_id", "question", "conversation_id", "turn", "standalone", "status", "persona", "flow_run_id"),
+    *("confidence", "abstained", "model", "fallback", "cost"),
+)
 
 
 async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
     """Return a query of this tenant as its caller sees it. Raises NotFound."""
-    async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(FOUND.where(col(Query.id) == query_id))).one_or_none()
-    if row is None:
+    found = await read_answers([query_id], tenant_id)
+    if not found:
         raise NotFound("There is no such question.")
+    return found[0]
+
+
+async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answer]:
+    """Return those of the queries that there are, in the order of their turns."""
+    wanted = FOUND.where(col(Query.id).in_(query_ids)).order_by(col(Query.turn))
+    async with (await database()).transaction(tenant_id) as connection:
+        return [_answer(row) for row in (await connection.execute(wanted)).all()]
+
+
+def _answer(row: Any) -> Answer:
     return Answer(
-        query_id=query_id,
         answer=row.text,
         citations=row.citations or [],
         routing=Routing(by=row.routed_by, confidence=row.routing_confidence) if row.routed_by else None,

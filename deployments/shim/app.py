@@ -13,10 +13,12 @@ from deployments.first_key import ensure_first_key
 from deployments.shim import (
     batches,
     chat,
+    conversations,
     costs,
     dead_letters,
     documents,
     embeddings,
+    feedback,
     guards,
     health,
     holdings,
@@ -59,7 +61,8 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
-    answering = (queries, replays, chat, searches, question_sets, batches, openai_door, embeddings)
+    conversing = (queries, conversations, feedback, replays, chat)
+    answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
     for module in (*answering, documents, holdings, dead_letters, guards, costs, health, site):
         app.include_router(module.router)
     add_error_handlers(app)

@@ -30,6 +30,7 @@ class Asked(BaseModel):
         validation_alias=AliasChoices("query", "question", "message"), description="Up to 8,000 characters."
     )
     persona: str = Field("assistant", description=f"Who answers: {', '.join(askable())}.")
+    conversation_id: UUID | None = Field(None, description="The conversation it is the next turn of.")
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be used.")
     as_of: datetime | None = Field(None, description="Answer from what was known at this moment; default: now.")
 
@@ -65,4 +66,11 @@ async def get_answer(query_id: UUID, caller: Reader) -> Answer:
 
 def inquiry(asked: Asked, caller: Principal, *, streamed: bool = False) -> Inquiry:
     filters = asked.filters | ({"as_of": asked.as_of.isoformat()} if asked.as_of else {})
-    return Inquiry(asked.query, asked.persona, filters, caller.id, streamed=streamed)
+    return Inquiry(
+        asked.query,
+        asked.persona,
+        filters,
+        caller.id,
+        conversation_id=asked.conversation_id,
+        streamed=streamed,
+    )

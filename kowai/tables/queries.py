@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, Index, Numeric
+from sqlalchemy import CheckConstraint, Column, Index, Numeric, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -17,6 +17,7 @@ class Query(TenantRow, table=True):
 
     __table_args__ = (
         CheckConstraint("status in ('queued', 'running', 'done', 'refused', 'failed', 'stopped')", name="known_status"),
+        UniqueConstraint("conversation_id", "turn"),
     )
 
     text: str
@@ -30,6 +31,10 @@ class Query(TenantRow, table=True):
     status: str = Field(default="queued", max_length=20)
     refusal: str | None = Field(default=None, description="The code of a refusal or failure.")
     sentence: str | None = Field(default=None, description="What the user was told about it.")
+    conversation_id: UUID | None = Field(default=None, foreign_key="conversation.id", ondelete="CASCADE")
+    turn: int | None = Field(default=None, description="Its place in the conversation, from 1.")
+    leased_until: datetime | None = moment()
+    preferences: dict[str, Any] = document_of("{}")
     asked_by: UUID | None = Field(default=None, description="The API key that asked.")
     flow_run_id: UUID | None = None
     started_at: datetime | None = moment()

@@ -12,6 +12,24 @@ function place(citation) {
   return `${citation.title || citation.external_id}${page}, version ${citation.version}, characters ${citation.start}–${citation.end}`;
 }
 
+let conversation = null;
+
+function thumb(answer, rating, label) {
+  const button = element("button", "thumb", label);
+  button.type = "button";
+  button.setAttribute("aria-label", rating === "up" ? "Good answer" : "Bad answer");
+  button.addEventListener("click", async () => {
+    const comment = rating === "down" ? window.prompt("What was wrong? (optional)") || null : null;
+    try {
+      await send(`/api/v1/query/${answer.query_id}/feedback`, { rating, comment });
+      for (const other of button.parentNode.querySelectorAll(".thumb")) other.setAttribute("aria-pressed", String(other === button));
+    } catch (error) {
+      button.title = error.message;
+    }
+  });
+  return button;
+}
+
 function show(article, answer) {
   const className = answer.abstained || answer.error ? "answer abstained" : "answer";
   article.append(element("div", className, answer.answer || answer.error?.message));
@@ -23,7 +41,10 @@ function show(article, answer) {
   });
   const confidence = answer.confidence === null ? "unknown" : `${Math.round(answer.confidence * 100)} %`;
   const model = `${answer.model || "no model"}${answer.fallback ? " (fallback)" : ""}`;
-  article.append(list, element("div", "meta", `${answer.persona} · ${model} · confidence ${confidence}`));
+  const chosen = answer.routing ? " (chosen)" : "";
+  const meta = element("div", "meta", `${answer.persona}${chosen} · ${model} · confidence ${confidence} `);
+  if (answer.status === "done") meta.append(thumb(answer, "up", "+"), thumb(answer, "down", "−"));
+  article.append(list, meta);
   if (!answer.struck_out?.length) return;
   const struck = element("details", "struck");
   struck.append(element("summary", "", "Struck out: not supported by your documents"), element("s", "", answer.struck_out.join(" ")));
@@ -35,6 +56,12 @@ const headers = () => ({ "Authorization": `Bearer ${$("key").value.trim()}`, "Co
 async function refusal(response) {
   const body = await response.json().catch(() => ({}));
   return new Error(body.error?.message || `The server answered ${response.status}.`);
+}
+
+async function send(path, body) {
+  const response = await fetch(path, { method: "POST", headers: headers(), body: JSON.stringify(body) });
+  if (!response.ok) throw await refusal(response);
+  return response.status === 204 ? null : response.json();
 }
 
 // Yield server-sent events; returns when the connection ends, however that came.
@@ -81,7 +108,9 @@ async function ask(event) {
   $("answers").append(article);
   button.disabled = true;
   try {
-    const answer = await converse({ query: $("question").value, persona: $("persona").value }, (text) => { draft.textContent = text; });
+    conversation ??= (await send("/api/v1/conversations", {})).id;
+    const asked = { query: $("question").value, persona: $("persona").value, conversation_id: conversation };
+    const answer = await converse(asked, (text) => { draft.textContent = text; });
     draft.remove();
     show(article, answer);
     $("question").value = "";
@@ -100,6 +129,10 @@ async function start() {
   for (const name of (await (await fetch("/pages/personas")).json())) $("persona").append(new Option(name.replace("_", " "), name));
   $("persona").value = "assistant";
   $("ask").addEventListener("submit", ask);
+  $("new").addEventListener("click", () => {
+    conversation = null;
+    $("answers").replaceChildren();
+  });
 }
 
 start();
