@@ -5,18 +5,23 @@ No Prefect, no key, no ledger, and nothing is written down.
 
 import asyncio
 import os
+from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID
 
 import dspy
+import numpy as np
 from fastapi import FastAPI
+from numpy.typing import NDArray
 from pydantic import BaseModel, SecretStr
 
 from blocks.database import Database
 from blocks.embedder import Embedder
 from blocks.engines import AsyncFailover, BlockingEngine
 from blocks.language_model import Target
-from kowai.citations import cite, quoted_passages
+from kowai.citations import cite
 from kowai.personas import personas
+from kowai.quoting import quoted_passages
 from kowai.signatures import AnswerFromPassages
 from tasks.search_sql import search
 
@@ -54,4 +59,8 @@ async def chat(asked: Asked) -> dict[str, str]:
         said = await predict.acall(
             voice=personas()["assistant"].voice(), passages=quoted_passages(found), question=asked.query
         )
-    return {"answer": cite(str(said.answer), found).text}
+    return {"answer": (await cite(str(cast(Any, said).answer), found, _vectors)).text}
+
+
+async def _vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    return await embedder.embed(texts, purpose="document")

@@ -1,12 +1,12 @@
 """What leaves the database: effects on other systems, held until they are delivered."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, text, update
+from sqlalchemy import Executable, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
@@ -18,10 +18,16 @@ from kowai.tables.ledger import Outbox
 
 LONGEST_DELAY = timedelta(minutes=10)
 
-NOTE_RUN = text(
-    "with noted as (update query set flow_run_id = :run where id = :id),"
-    " marked as (update batch set flow_run_id = :run where id = :id)"
-    " update ingestion set flow_run_id = :run where id = :id"
+DELIVERED = text("update outbox set delivered_at = :now, attempts = attempts + 1 where id = any(:ids)")
+PUT_OFF = text(
+    "update outbox set due_at = now() + make_interval(secs => least(power(2, least(attempts, 30)), :longest)),"
+    " attempts = attempts + 1 where id = any(:ids)"
+)
+NOTE_RUNS = text(
+    "with told as (select * from unnest(cast(:ids as uuid[]), cast(:runs as uuid[])) as t (id, run)),"
+    " noted as (update query q set flow_run_id = told.run from told where q.id = told.id),"
+    " marked as (update batch b set flow_run_id = told.run from told where b.id = told.id)"
+    " update ingestion i set flow_run_id = told.run from told where i.id = told.id"
 )
 
 
@@ -52,33 +58,33 @@ def placing(kind: str, entries: Sequence[Entry], tenant_id: UUID) -> Executable:
 
 
 class Held(NamedTuple):
-    """Hold a due entry, and the transaction in which its delivery is noted."""
+    """Hold due entries by their ids, the transaction in which their delivery is noted, and which were delivered."""
 
-    payload: dict[str, Any]
+    payloads: dict[UUID, dict[str, Any]]
     connection: AsyncConnection
+    delivered: set[UUID]
 
 
 @asynccontextmanager
-async def delivery(entry_id: UUID, tenant_id: UUID) -> AsyncGenerator[Held | None]:
-    """Hold one due entry while it is delivered: a KowaiError puts it off, anything else leaves it as it was.
+async def delivery(entry_ids: Sequence[UUID], tenant_id: UUID) -> AsyncGenerator[Held]:
+    """Hold those of a tenant's entries that are due and no other process holds, while they are delivered.
 
-    Yields None when the entry is delivered, not due or held by another process.
+    What the block does not note as delivered is put off, also by a KowaiError; another error leaves all as it was.
     """
     now = datetime.now(UTC)
-    open_entry = (col(Outbox.id) == entry_id, col(Outbox.delivered_at).is_(None), col(Outbox.due_at) <= now)
-    claim = select(col(Outbox.payload), col(Outbox.attempts)).where(*open_entry).with_for_update(skip_locked=True)
-    change = update(Outbox).where(col(Outbox.id) == entry_id)
+    still_open = (col(Outbox.id).in_(entry_ids), col(Outbox.delivered_at).is_(None), col(Outbox.due_at) <= now)
+    claim = select(col(Outbox.id), col(Outbox.payload)).where(*still_open).with_for_update(skip_locked=True)
     async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(claim)).one_or_none()
-        if row is None:
-            yield None
-            return
-        try:
-            yield Held(row.payload, connection)
-            await connection.execute(change.values(delivered_at=now, attempts=row.attempts + 1))
-        except KowaiError:
-            delay = min(timedelta(seconds=2**row.attempts), LONGEST_DELAY)
-            await connection.execute(change.values(due_at=now + delay, attempts=row.attempts + 1))
+        payloads = {row.id: row.payload for row in await connection.execute(claim)}
+        held = Held(payloads, connection, set())
+        with suppress(KowaiError):
+            yield held
+        delivered = [entry_id for entry_id in payloads if entry_id in held.delivered]
+        put_off = [entry_id for entry_id in payloads if entry_id not in held.delivered]
+        if delivered:
+            await connection.execute(DELIVERED, {"ids": delivered, "now": now})
+        if put_off:
+            await connection.execute(PUT_OFF, {"ids": put_off, "longest": LONGEST_DELAY.total_seconds()})
 
 
 async def due(kind: str, *, limit: int = 500) -> list[tuple[UUID, UUID]]:
@@ -95,6 +101,6 @@ async def due(kind: str, *, limit: int = 500) -> list[tuple[UUID, UUID]]:
     return found
 
 
-async def note_run(connection: AsyncConnection, subject_id: UUID, flow_run_id: UUID) -> None:
-    """Write onto a query, an ingestion or a batch which run in Prefect it belongs to."""
-    await connection.execute(NOTE_RUN, {"id": subject_id, "run": flow_run_id})
+async def note_runs(connection: AsyncConnection, runs: Mapping[UUID, UUID]) -> None:
+    """Write onto queries, ingestions and batches which run in Prefect each of them belongs to."""
+    await connection.execute(NOTE_RUNS, {"ids": [*runs], "runs": [*runs.values()]})

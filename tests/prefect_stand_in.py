@@ -14,7 +14,7 @@ class StandIn:
     """Remember what Prefect would have been told."""
 
     def __init__(self) -> None:
-        self.broken = False
+        self.broken = self.refuses_many = False
         self.runs: dict[str, dict[str, Any]] = {}
         self.states: list[tuple[str, str]] = []
         self.messages: list[str] = []
@@ -23,7 +23,9 @@ class StandIn:
         self.app.middleware("http")(self._maybe_broken)
         self.app.get("/deployments/name/{flow}/{name}")(lambda flow, name: {"id": str(uuid4())})
         self.app.post("/deployments/{deployment_id}/create_flow_run")(self._create)
+        self.app.post("/deployments/{deployment_id}/create_flow_run/bulk")(self._create_many)
         self.app.post("/flow_runs/{run_id}/set_state")(self._set_state)
+        self.app.post("/flow_runs/bulk_set_state")(self._set_states)
         self.app.post("/events")(self._record)
         self.app.get("/health")(lambda: True)
 
@@ -42,7 +44,15 @@ class StandIn:
         return Response(status_code=500) if self.broken else await call_next(request)
 
     async def _create(self, request: Request) -> dict[str, Any]:
-        body = await request.json()
+        return self._known(await request.json())
+
+    async def _create_many(self, request: Request) -> Any:
+        if self.refuses_many:
+            return Response(status_code=404)
+        made = [self._known(body) for body in await request.json()]
+        return {"results": [{"flow_run_id": run["id"], "status": "CREATED"} for run in made]}
+
+    def _known(self, body: dict[str, Any]) -> dict[str, Any]:
         return self.runs.setdefault(body["idempotency_key"], {"id": str(uuid4()), **body})
 
     async def _set_state(self, run_id: str, request: Request) -> dict[str, Any]:
@@ -50,6 +60,13 @@ class StandIn:
         self.states.append((run_id, state["type"]))
         self.messages.append(state["message"])
         return {}
+
+    async def _set_states(self, request: Request) -> dict[str, Any]:
+        body = await request.json()
+        wanted: list[str] = body["flow_runs"]["id"]["any_"]
+        self.states += [(run_id, body["state"]["type"]) for run_id in wanted]
+        self.messages.append(body["state"]["message"])
+        return {"results": [{"flow_run_id": run_id, "status": "ACCEPT"} for run_id in wanted]}
 
     async def _record(self, request: Request) -> None:
         self.events += await request.json()

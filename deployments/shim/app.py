@@ -31,7 +31,7 @@ from deployments.shim import (
 )
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.prefect_api import PrefectApi
-from deployments.shim.records import Recorder
+from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
 from deployments.shim.streams import Streams
 

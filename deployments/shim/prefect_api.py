@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID, uuid5
 
 import httpx
 
@@ -18,6 +18,10 @@ PATIENCE = httpx.Timeout(10.0, connect=2.0)
 
 def state(kind: StateType, message: str | None = None) -> dict[str, Any]:
     return {"type": kind, "name": kind.capitalize(), "message": message}
+
+
+class Refused(Unavailable):
+    """Prefect was reached and did not take the call as it is."""
 
 
 class PrefectApi:
@@ -49,12 +53,33 @@ class PrefectApi:
         created = await self._call("POST", f"/deployments/{deployment_id}/create_flow_run", run)
         return UUID(created["id"])
 
+    async def create_runs(self, deployment: str, runs: Sequence[dict[str, Any]]) -> list[UUID | None]:
+        """Create up to 50 runs by one call, as `create_run` does; None for one that Prefect refused."""
+        if len(runs) == 1:
+            return [await self.create_run(deployment, **runs[0])]
+        deployment_id = await self._deployment_id(deployment)
+        made = await self._call("POST", f"/deployments/{deployment_id}/create_flow_run/bulk", list(runs))
+        ids = [result.get("flow_run_id") for result in made["results"]]
+        return [UUID(known) if known else None for known in ids]
+
     async def set_state(self, flow_run_id: UUID, kind: StateType, message: str) -> None:
         await self._call("POST", f"/flow_runs/{flow_run_id}/set_state", {"state": state(kind, message), "force": True})
 
-    async def record_steps(self, flow_run_id: UUID, steps: Sequence[StepRun]) -> None:
-        """Record each step as a task run, with the times at which it really ran."""
-        await self._call("POST", "/events", [step_event(flow_run_id, step, place) for place, step in enumerate(steps)])
+    async def set_states(self, flow_run_ids: Sequence[UUID], kind: StateType, message: str) -> set[UUID]:
+        """Set up to 50 runs to the same state by one call; return those that took it."""
+        if len(flow_run_ids) == 1:
+            await self.set_state(flow_run_ids[0], kind, message)
+            return set(flow_run_ids)
+        wanted = {"id": {"any_": [str(each) for each in flow_run_ids]}}
+        body = {"flow_runs": wanted, "state": state(kind, message), "force": True}
+        results = (await self._call("POST", "/flow_runs/bulk_set_state", body))["results"]
+        return {UUID(result["flow_run_id"]) for result in results if result["status"] != "ABORT"}
+
+    async def record_steps(self, runs: Mapping[UUID, Sequence[StepRun]]) -> None:
+        """Record each step of these runs as a task run, with the times at which it really ran."""
+        events = [step_event(run, step, place) for run, steps in runs.items() for place, step in enumerate(steps)]
+        if events:
+            await self._call("POST", "/events", events)
 
     async def _deployment_id(self, name: str) -> UUID:
         if name not in self._deployments:
@@ -73,7 +98,8 @@ class PrefectApi:
         except httpx.HTTPStatusError as error:
             if error.response.status_code == 404:
                 self._deployments.clear()  # a deployment may have been made anew under another id
-            raise Unavailable("Prefect refused the call.", operator=f"{error}: {error.response.text[:500]}") from error
+            kind = Refused if error.response.is_client_error else Unavailable
+            raise kind("Prefect refused the call.", operator=f"{error}: {error.response.text[:500]}") from error
         except httpx.HTTPError as error:
             raise Unavailable("Prefect cannot be reached.", operator=repr(error)) from error
         return response.json() if response.content else None
@@ -81,7 +107,7 @@ class PrefectApi:
 
 def step_event(flow_run_id: UUID, step: StepRun, place: int) -> dict[str, Any]:
     """Return the event by which Prefect's own client reports a finished task run (prefect.task-run.*)."""
-    kind = "FAILED" if step.failure else "COMPLETED"
+    kind, identity = "FAILED" if step.failure else "COMPLETED", f"{place} {step.name}"  # told again it is the same one
     seconds = (step.ended_at - step.started_at).total_seconds()
     message = f"Failed: {step.failure}" if step.failure else None
     task_run = {
@@ -95,7 +121,7 @@ def step_event(flow_run_id: UUID, step: StepRun, place: int) -> dict[str, Any]:
         "total_run_time": seconds,
     }
     resource = {
-        "prefect.resource.id": f"prefect.task-run.{uuid4()}",
+        "prefect.resource.id": f"prefect.task-run.{uuid5(flow_run_id, f'{identity} task run')}",
         "prefect.resource.name": task_run["name"],
         "prefect.run-count": str(step.attempts),
         "prefect.state-message": message or "",
@@ -105,7 +131,7 @@ def step_event(flow_run_id: UUID, step: StepRun, place: int) -> dict[str, Any]:
         "prefect.orchestration": "client",
     }
     return {
-        "id": str(uuid4()),
+        "id": str(uuid5(flow_run_id, identity)),
         "occurred": step.ended_at.isoformat(),
         "event": f"prefect.task-run.{kind.capitalize()}",
         "resource": resource,

@@ -12,12 +12,14 @@ from prefect import Flow
 from sqlalchemy import Executable
 
 from deployments.shim.prefect_api import PrefectApi, StateType
-from deployments.shim.records import KIND, Ended, Recorder, RunRecord, create
+from deployments.shim.recorder import KIND, Recorder
+from deployments.shim.records import Ended, RunRecord
 from kowai.errors import KowaiError, Unavailable
 from tasks import outbox
 from tasks.step import traced
 
 LEASE_SECONDS = 900.0
+SHOWN_AFTER_SECONDS = 1.0
 
 
 class Opening(NamedTuple):
@@ -66,7 +68,8 @@ class Runs:
         record = opening.record(subject)
         if opened is None:
             await outbox.put(KIND, [opening.entry(subject)], tenant_id, durable=False)
-        creation = self._begin(subject_id, record)
+        shown: list[asyncio.Task[UUID | None]] = []
+        timer = asyncio.get_running_loop().call_later(SHOWN_AFTER_SECONDS, self._show, subject_id, record, shown)
         self._recorder.begin()
         started = time.perf_counter()
         outcome: dict[str, Any] = {"state": "COMPLETED", "message": "All states completed."}
@@ -81,6 +84,8 @@ class Runs:
                 raise
             finally:
                 ended = time.perf_counter()
+                timer.cancel()
+                creation = shown[0] if shown else None
                 outcome |= {"ended_at": datetime.now(UTC), "steps": tuple(trace.steps)}
                 self._recorder.end(Ended(record.model_copy(update=outcome), subject_id, tenant_id, creation))
         recording = started - began + time.perf_counter() - ended
@@ -92,21 +97,20 @@ class Runs:
         if opened is None:
             opening = Opening(deployment, tenant_id, datetime.now(UTC), "SCHEDULED")
             await outbox.put(KIND, [opening.entry(subject)], tenant_id)
-        await self._recorder.deliver(subject_id, tenant_id)
+        await self._recorder.deliver([subject_id], tenant_id)
 
-    def _begin(self, subject_id: UUID, record: RunRecord) -> asyncio.Task[UUID | None] | None:
-        """Create the run in Prefect beside the work, unless there is other work: then it is recorded later."""
-        if self._recorder.is_busy or self._creations:
-            return None
+    def _show(self, subject_id: UUID, record: RunRecord, shown: list[asyncio.Task[UUID | None]]) -> None:
+        """Create a run that takes long in Prefect while it is under way, unless another is just being created."""
 
         async def attempt() -> UUID | None:
             with suppress(Unavailable):
-                return await create(self._prefect, subject_id, record)
+                return await self._prefect.create_run(record.deployment, **record.creation(subject_id))
 
-        creation = asyncio.create_task(attempt())
-        self._creations.add(creation)
-        creation.add_done_callback(self._creations.discard)
-        return creation
+        if not self._creations:
+            creation = asyncio.create_task(attempt())
+            shown.append(creation)
+            self._creations.add(creation)
+            creation.add_done_callback(self._creations.discard)
 
 
 def _code(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from sqlmodel import col, select
 from blocks.database import Database
 from deployments.shim.answers import read_answer
 from deployments.shim.prefect_api import PrefectApi
-from deployments.shim.records import KIND, Recorder
+from deployments.shim.recorder import KIND, Recorder
 from deployments.shim.runs import Opening, Runs
 from kowai.errors import Unavailable
 from kowai.tables.ledger import Outbox
@@ -22,6 +23,8 @@ from tasks import outbox
 from tasks.receive import Inquiry, receive_query
 from tasks.step import step
 from tests.prefect_stand_in import StandIn
+
+LABELS = ["kowai.ended-at", "kowai.in-process", "kowai.started-at"]
 
 
 @pytest.fixture
@@ -40,7 +43,8 @@ async def recorder(prefect: StandIn) -> AsyncIterator[Recorder]:
 
 
 @pytest.fixture
-def runs(recorder: Recorder) -> Runs:
+def runs(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    monkeypatch.setattr("deployments.shim.runs.SHOWN_AFTER_SECONDS", 3600.0)
     return Runs(recorder._prefect, recorder)
 
 
@@ -81,7 +85,7 @@ async def make_due(store: Database, tenant: UUID) -> None:
 
 async def told(recorder: Recorder, query_id: UUID, tenant: UUID) -> None:
     await recorder.keep()
-    await recorder.deliver(query_id, tenant)
+    await recorder.deliver([query_id], tenant)
 
 
 async def test_a_run_here_is_a_run_in_prefect_with_its_steps(store, tenant, prefect, recorder, runs) -> None:
@@ -159,8 +163,51 @@ async def test_delivering_twice_tells_prefect_once(store, tenant, prefect, recor
     query_id = await make_query(store, tenant)
     await runs.run(succeed, "work/work", tenant_id=tenant, query_id=query_id)
     await recorder.keep()
-    await asyncio.gather(*(recorder.deliver(query_id, tenant) for _ in range(5)))
+    await asyncio.gather(*(recorder.deliver([query_id], tenant) for _ in range(5)))
     assert len(prefect.states) == 1
+
+
+@pytest.mark.parametrize("refuses_many", [False, True])
+async def test_many_runs_are_told_by_a_few_calls_and_one_by_one_to_a_prefect_that_takes_no_more(
+    store, tenant, prefect, recorder, runs, refuses_many
+) -> None:
+    prefect.refuses_many = refuses_many
+    asked = [await make_query(store, tenant) for _ in range(3)]
+    for query_id, flow_ in zip(asked, (succeed, succeed, fail), strict=True):
+        with suppress(Unavailable):
+            await runs.run(flow_, "work/work", tenant_id=tenant, query_id=query_id)
+    await recorder.keep()
+    await recorder.deliver(asked, tenant)
+    by_query = {run["parameters"]["query_id"]: run for run in prefect.runs.values()}
+    ended = [dict(prefect.states)[by_query[str(query_id)]["id"]] for query_id in asked]
+    assert ended == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert len(prefect.messages) == (3 if refuses_many else 2)
+    assert [sorted(run["labels"]) for run in by_query.values()] == [LABELS] * 3
+    assert len(prefect.events) == len({event["id"] for event in prefect.events}) == 3
+    assert [(await read_answer(each, tenant)).flow_run_id for each in asked] == [
+        UUID(by_query[str(each)]["id"]) for each in asked
+    ]
+    assert await undelivered(store, tenant) == 0
+
+
+async def test_a_run_that_takes_long_is_seen_in_prefect_while_it_runs_and_is_told_once(
+    store, tenant, prefect, recorder, runs, monkeypatch
+) -> None:
+    monkeypatch.setattr("deployments.shim.runs.SHOWN_AFTER_SECONDS", 0.0)
+    query_id, seen = await make_query(store, tenant), []
+
+    @flow(name="work")
+    async def take_long(query_id: UUID, tenant_id: UUID) -> None:
+        while not prefect.runs:
+            await asyncio.sleep(0.01)
+        seen.extend(run["state"]["type"] for run in prefect.runs.values())
+        await asyncio.gather(*runs._creations)
+
+    await runs.run(take_long, "work/work", tenant_id=tenant, query_id=query_id)
+    await told(recorder, query_id, tenant)
+    assert (seen, len(prefect.runs)) == (["RUNNING"], 1)
+    assert [state for _, state in prefect.states] == ["COMPLETED"]
+    assert "Ran in the shim from" in prefect.messages[0]
 
 
 async def test_an_answer_that_outlived_its_process_is_told_as_completed_with_its_true_end(
@@ -172,7 +219,7 @@ async def test_an_answer_that_outlived_its_process_is_told_as_completed_with_its
     async with store.transaction(tenant) as connection:
         await connection.execute(update(Query).values(status="done", finished_at=ended_at))
     await make_due(store, tenant)  # the process died before it kept the record: the first one's lease runs out
-    await recorder.deliver(query_id, tenant)
+    await recorder.deliver([query_id], tenant)
     assert [state for _, state in prefect.states] == ["COMPLETED"]
     assert ended_at.isoformat() in prefect.messages[0]
     assert (await read_answer(query_id, tenant)).status == "done"
