@@ -5,6 +5,7 @@ from kowai.errors import Forbidden, Misconfigured
 ROLES = ("viewer", "analyst", "operator", "admin", "platform_admin")
 
 LEAST_ROLE = {
+    "account.use": "viewer",  # one's own name, role and password
     # Ask, and read what one may ask about.
     "questions.ask": "viewer",
     "questions.read": "viewer",
@@ -43,6 +44,9 @@ LEAST_ROLE = {
     "tenants.manage": "platform_admin",
     "platform.read": "platform_admin",
 }
+
+# What may call a model, and so stops when the day's tokens are used up.
+SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "conversations.write", "evaluations.run"})
 
 
 def at_least(role: str, least: str) -> bool:

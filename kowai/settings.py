@@ -20,9 +20,15 @@ class Settings(BaseSettings):
     app_database_url: SecretStr | None = Field(None, description="The same database as a role that obeys policies.")
     work_pool: str = Field("laptop", description="The work pool that runs deployments.")
     max_document_bytes: int = Field(100_000_000, gt=0, description="The largest document that is read, in bytes.")
+    max_body_bytes: int = Field(1_000_000_000, gt=0, description="The largest upload, all its files together.")
     chunk_size: int = Field(1000, ge=100, le=20_000, description="Characters a chunk has at most.")
     chunk_overlap: int = Field(200, ge=0, le=5_000, description="Characters neighbouring chunks share at most.")
     batch_at_once: int = Field(8, ge=1, le=100, description="Batch items answered at once, all tenants together.")
+    requests_per_minute: int = Field(600, ge=1, le=60_000, description="Requests of one key or user a minute.")
+    tenant_requests_per_minute: int = Field(6_000, ge=1, le=60_000, description="Requests of one tenant a minute.")
+    streams: int = Field(20, ge=1, description="Answers streamed at once to one key or user.")
+    tenant_streams: int = Field(200, ge=1, description="Answers streamed at once to one tenant.")
+    token_key: SecretStr | None = Field(None, description="What signs access tokens; default: a secret of the state.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
 
     @property

@@ -17,6 +17,7 @@ def new_api_key() -> str:
 MAKERS: dict[str, Callable[[], str]] = {
     "api-key": new_api_key,
     "prefect-auth": lambda: f"admin:{secrets.token_urlsafe(24)}",
+    "token-key": lambda: secrets.token_urlsafe(48),
     "app-database-password": lambda: secrets.token_urlsafe(24),
 }
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
 from deployments.shim import (
+    auth,
     batches,
     chat,
     conversations,
@@ -22,14 +23,17 @@ from deployments.shim import (
     guards,
     health,
     holdings,
+    keys,
     openai_door,
     queries,
     question_sets,
     replays,
     searches,
     site,
+    users,
 )
 from deployments.shim.errors import add_error_handlers
+from deployments.shim.gate import Gate
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
@@ -63,9 +67,11 @@ def create_app() -> FastAPI:
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
     conversing = (queries, conversations, feedback, replays, chat)
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
-    for module in (*answering, documents, holdings, dead_letters, guards, costs, health, site):
+    entering = (auth, users, keys)
+    for module in (*answering, documents, holdings, dead_letters, guards, costs, *entering, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
+    app.add_middleware(Gate)
     return app
 
 

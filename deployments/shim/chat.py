@@ -13,7 +13,7 @@ from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.queries import Asked, inquiry
 from deployments.shim.runs import Runs
-from deployments.shim.streams import DEPLOYMENT, EventStream, Streams
+from deployments.shim.streams import DEPLOYMENT, EventStream, Streams, place_for
 from flows.answer import answer_query
 from kowai.errors import InvalidInput
 from kowai.telling import struck_out
@@ -62,14 +62,18 @@ async def chat(asked: Chat, caller: Asker, request: Request, last_event_id: Last
     known = await find_subject(after, caller.tenant_id) if after else None
     if known is not None:
         return await _resumed(known, after, caller, request)
-    query_id = await receive_query(inquiry(asked, caller, streamed=asked.stream), caller.tenant_id, durable=False)
+    wanted = inquiry(asked, caller, streamed=asked.stream)
     if not asked.stream:
+        query_id = await receive_query(wanted, caller.tenant_id, durable=False)
         runs: Runs = request.app.state.runs
         await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
         return await read_answer(query_id, caller.tenant_id)
-    streams: Streams = request.app.state.streams
-    streams.begin(query_id, caller.tenant_id, finish=asked.on_disconnect == "finish")
-    return _following(streams, query_id, caller, 0)
+    async with place_for(caller) as place:
+        query_id = await receive_query(wanted, caller.tenant_id, durable=False)
+        streams: Streams = request.app.state.streams
+        streams.begin(query_id, caller.tenant_id, finish=asked.on_disconnect == "finish")
+        told = _events(streams, query_id, caller.tenant_id, 0)
+        return EventStream(told, place.pop_all(), **{"X-Query-Id": str(query_id)})
 
 
 @router.get("/chat/{query_id}/events", response_model=None, responses=STREAM)
@@ -82,11 +86,9 @@ async def _resumed(query_id: UUID, after: int, caller: Principal, request: Reque
     answer = await read_answer(query_id, caller.tenant_id)
     if answer.status in CLOSED and not await read_facts(query_id, caller.tenant_id, after):
         return Response(status_code=204)  # which ends an EventSource's attempts
-    return _following(request.app.state.streams, query_id, caller, after)
-
-
-def _following(streams: Streams, query_id: UUID, caller: Principal, after: int) -> EventStream:
-    return EventStream(_events(streams, query_id, caller.tenant_id, after), **{"X-Query-Id": str(query_id)})
+    async with place_for(caller) as place:
+        told = _events(request.app.state.streams, query_id, caller.tenant_id, after)
+        return EventStream(told, place.pop_all(), **{"X-Query-Id": str(query_id)})
 
 
 async def _events(streams: Streams, query_id: UUID, tenant_id: UUID, after: int) -> AsyncGenerator[str]:

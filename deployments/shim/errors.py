@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from kowai.errors import KowaiError
+from kowai.limits import LimitReached
 
 log = structlog.get_logger()
 
@@ -44,6 +45,8 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
 def _headers(error: KowaiError) -> dict[str, str]:
     if error.http_status == 401:
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, LimitReached):
+        return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": "1"} if error.retryable else {}
 
 
@@ -66,6 +69,7 @@ def _fault(fault: dict[str, Any]) -> str:
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     codes = {400: "invalid_request", 404: "no_such_route", 405: "method_not_allowed"}
+    codes |= {413: "too_large", 422: "invalid_request"}
     return JSONResponse(
         body(codes.get(error.status_code, "http_error"), str(error.detail), error.status_code), error.status_code
     )

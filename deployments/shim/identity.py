@@ -1,46 +1,57 @@
-"""Who is calling: an API key, or nobody."""
+"""Who is calling: a user by an access token, a program by an API key, or nobody."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlmodel import col, select
 
-from blocks.connections import database
+from deployments.shim.access_tokens import read_access_token
 from kowai.errors import Unauthenticated
-from kowai.keys import parse_key
-from kowai.permissions import known, require
-from kowai.tables.identity import ApiKey
+from kowai.keys import PREFIX, parse_key
+from kowai.limits import TokensExhausted, check
+from kowai.permissions import SPENDING, known, require
+from tasks.enter import Entrant, enter_as_user, enter_by_key, enter_unknown
 
-bearer = HTTPBearer(auto_error=False, description="An API key; the first one lies in the state directory's secrets.")
+bearer = HTTPBearer(auto_error=False, description="An API key, or the access token of a login.")
+UNTIL_TOKENS_RETURN = 3600
 
 
 class Principal(NamedTuple):
-    """Name the tenant a request acts for, the key it acts by, and what that key may do."""
+    """Name the tenant a request acts for, who calls and what they may do; the id is a key's or a user's."""
 
     tenant_id: UUID
     id: UUID
     role: str
     scopes: frozenset[str] | None = None
+    name: str = ""
+    streams: tuple[int, int] = (20, 200)
+    tokens_left: int | None = None
 
 
 async def authenticate(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Principal:
-    """Return the key's principal. Raises Unauthenticated for a missing, wrong, revoked or expired key."""
+    """Return who calls and count the request. Raises Unauthenticated, TenantSuspended and LimitReached."""
     if credentials is None:
-        raise Unauthenticated("Send an API key: Authorization: Bearer kowai_...")
-    key = parse_key(credentials.credentials)
-    live = (col(ApiKey.digest) == key.digest, col(ApiKey.revoked_at).is_(None))
-    async with (await database()).transaction(key.tenant_id) as connection:
-        found = select(col(ApiKey.id), col(ApiKey.role), col(ApiKey.expires_at)).where(*live)
-        row = (await connection.execute(found)).one_or_none()
-    if row is None or (row.expires_at is not None and row.expires_at <= datetime.now(UTC)):
-        raise Unauthenticated("This API key is wrong, revoked or expired.")
-    return Principal(key.tenant_id, row.id, row.role)
+        raise Unauthenticated("Send an API key or an access token: Authorization: Bearer ...")
+    tenant_id, entrant = await _enter(credentials.credentials)
+    request.state.quotas = entrant.quotas
+    check(entrant.quotas)
+    principal = Principal(
+        tenant_id, entrant.id, entrant.role, entrant.scopes, entrant.name, entrant.streams, entrant.tokens_left
+    )
+    request.state.principal = principal
+    return principal
+
+
+async def _enter(token: str) -> tuple[UUID, Entrant]:
+    if token.startswith(f"{PREFIX}_"):
+        key = parse_key(token)
+        return key.tenant_id, await enter_by_key(key.digest, key.tenant_id)
+    caller = read_access_token(token)
+    return caller.tenant_id, await enter_as_user(caller.user_id, caller.family, caller.tenant_id)
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,8 @@ class Permission:
 
     async def __call__(self, caller: Annotated[Principal, Depends(authenticate)]) -> Principal:
         require(self.name, caller.role, caller.scopes)
+        if self.name in SPENDING and caller.tokens_left is not None and caller.tokens_left <= 0:
+            raise TokensExhausted("The model tokens of this day are used up.", retry_after=UNTIL_TOKENS_RETURN)
         return caller
 
 
@@ -61,3 +74,10 @@ def may(permission: str) -> Permission:
 
 async def anyone() -> None:
     """Let everybody in: what a route declares that holds nobody's data."""
+
+
+async def slowly(request: Request) -> None:
+    """Let strangers try only so often from one address; for routes that `anyone` may use to become somebody."""
+    quota = await enter_unknown(request.client.host if request.client else "unknown")
+    request.state.quotas = (quota,)
+    check((quota,))

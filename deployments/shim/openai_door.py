@@ -14,7 +14,7 @@ from deployments.shim.openai_answers import extras, text_of, usage_of
 from deployments.shim.openai_stream import Chunks
 from deployments.shim.queries import DEPLOYMENT
 from deployments.shim.runs import Runs
-from deployments.shim.streams import EventStream, Streams
+from deployments.shim.streams import EventStream, Streams, place_for
 from flows.answer import answer_query
 from kowai.conversations import Turn
 from kowai.errors import InvalidInput, NotFound
@@ -79,9 +79,9 @@ async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[
     """Answer the last user message from the tenant's documents, with the turns before it as context."""
     if wanted.model not in askable():
         raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(askable())}.")
-    query_id = await receive_query(_inquiry(wanted, caller.id), caller.tenant_id, durable=False)
     if wanted.stream:
-        return _stream(wanted, query_id, caller, request.app.state.streams)
+        return await _stream(wanted, caller, request.app.state.streams)
+    query_id = await receive_query(_inquiry(wanted, caller.id), caller.tenant_id, durable=False)
     runs: Runs = request.app.state.runs
     await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
     answer = await read_answer(query_id, caller.tenant_id)
@@ -96,12 +96,14 @@ async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[
     }
 
 
-def _stream(wanted: Completion, query_id: UUID, caller: Principal, streams: Streams) -> EventStream:
-    streams.begin(query_id, caller.tenant_id)
+async def _stream(wanted: Completion, caller: Principal, streams: Streams) -> EventStream:
     include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
-    told = streams.follow(query_id, caller.tenant_id)
-    chunks = Chunks(query_id, wanted.model, include_usage=include_usage)
-    return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)))
+    async with place_for(caller) as place:
+        query_id = await receive_query(_inquiry(wanted, caller.id), caller.tenant_id, durable=False)
+        streams.begin(query_id, caller.tenant_id)
+        told = streams.follow(query_id, caller.tenant_id)
+        chunks = Chunks(query_id, wanted.model, include_usage=include_usage)
+        return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)), place.pop_all())
 
 
 def _inquiry(wanted: Completion, asked_by: UUID) -> Inquiry:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,9 +10,11 @@ import structlog
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from deployments.shim.identity import Principal
 from deployments.shim.runs import Runs
 from flows.answer import answer_query
 from kowai.errors import KowaiError
+from tasks.enter import streaming
 from tasks.event_log import Fact, Readers, announce
 from tasks.record import close_stopped
 
@@ -99,15 +101,23 @@ async def _announced(query_id: UUID, tenant_id: UUID) -> None:
         log.warning("readers not woken", code=error.code)
 
 
+@asynccontextmanager
+async def place_for(caller: Principal) -> AsyncGenerator[AsyncExitStack]:
+    """Take one of the caller's places for streams; whoever streams takes the stack over. Raises StreamsExhausted."""
+    async with AsyncExitStack() as place:
+        await place.enter_async_context(streaming(caller.id, caller.tenant_id, caller.streams))
+        yield place
+
+
 class EventStream(StreamingResponse):
     """Send server-sent events (WHATWG HTML, 9.2); a client that goes away ends what feeds it at once."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[str], **headers: str) -> None:
+    def __init__(self, events: AsyncGenerator[str], place: AsyncExitStack, **headers: str) -> None:
         super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
-        self._events = events
+        self._events, self._place = events, place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._events):
+        async with self._place, aclosing(self._events):
             await super().__call__(scope, receive, send)

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import insert
 
 from blocks import connections, engines
 from blocks.database import Database
@@ -19,8 +22,9 @@ from blocks.language_model import LanguageModel
 from deployments.first_key import ensure_first_key
 from deployments.shim.app import create_app
 from flows.ingest import ingest_stored
-from kowai.keys import format_key
+from kowai.keys import format_key, parse_key
 from kowai.settings import settings
+from kowai.tables.identity import ApiKey
 from tasks.receive import receive_ingestion
 from tasks.step import traced
 from tests.model_server import ModelServer, serving
@@ -91,3 +95,38 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         engines._circuits.clear()
 
     return configure
+
+
+class People(NamedTuple):
+    """Hold one application in this process, and let anybody call it."""
+
+    app: FastAPI
+    database: Database
+
+    @asynccontextmanager
+    async def calling(self, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://kowai", headers=headers) as client:
+            yield client
+
+    async def key(self, tenant: UUID, role: str, **more: Any) -> str:
+        """Return a new key of the tenant with that role."""
+        key = format_key(tenant, token_urlsafe(32))
+        row = {"tenant_id": tenant, "name": role, "role": role, "digest": parse_key(key).digest} | more
+        async with self.database.transaction(tenant) as connection:
+            await connection.execute(insert(ApiKey).values(**row))
+        return key
+
+    @asynccontextmanager
+    async def admin(self, tenant: UUID, role: str = "admin") -> AsyncIterator[httpx.AsyncClient]:
+        async with self.calling(await self.key(tenant, role)) as client:
+            yield client
+
+
+@pytest.fixture
+async def people(store: Database) -> People:
+    secrets = settings().secrets
+    secrets.mkdir(parents=True, exist_ok=True)
+    (secrets / "token-key").write_text("k" * 64)
+    return People(create_app(), store)

@@ -1,0 +1,96 @@
+"""Let a request in: who calls, whether its tenant may work at all, and what its limits leave."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import TextClause
+
+from blocks.connections import database
+from kowai.errors import Forbidden, Unauthenticated, Unavailable
+from kowai.limits import Quota, StreamsExhausted
+from kowai.settings import settings
+from tasks.enter_sql import BY_ADDRESS, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STREAM
+
+STRANGERS_PER_MINUTE = 60
+NOBODY = UUID(int=0)
+STREAM_WAIT_SECONDS = 5
+
+
+class TenantSuspended(Forbidden):
+    code = "tenant_suspended"
+
+
+class Entrant(NamedTuple):
+    """Hold who calls and what is left to them: quotas of requests, streams at once, and tokens; None is unlimited."""
+
+    id: UUID
+    name: str
+    role: str
+    scopes: frozenset[str] | None
+    quotas: tuple[Quota, ...]
+    streams: tuple[int, int]
+    tokens_left: int | None
+
+
+async def enter_by_key(digest: str, tenant_id: UUID) -> Entrant:
+    """Count a request by an API key. Raises Unauthenticated and TenantSuspended."""
+    return await _enter(BY_KEY, tenant_id, digest=digest)
+
+
+async def enter_as_user(user_id: UUID, family: UUID, tenant_id: UUID) -> Entrant:
+    """Count a request of a user whose login, a family of tokens, has not ended. Raises as above."""
+    return await _enter(BY_USER, tenant_id, user=user_id, family=family)
+
+
+async def enter_unknown(address: str) -> Quota:
+    """Count a request of nobody in particular against the network address that it comes from."""
+    wanted = {"nobody": NOBODY, "address": uuid5(NOBODY, address), "rate": STRANGERS_PER_MINUTE}
+    async with (await database()).transaction(NOBODY, durable=False) as connection:
+        spare = await connection.scalar(BY_ADDRESS, wanted)
+    return Quota("address", STRANGERS_PER_MINUTE, spare)
+
+
+async def _enter(statement: TextClause, tenant_id: UUID, **caller: Any) -> Entrant:
+    known = settings()
+    rates = {"own_rate": known.requests_per_minute, "whole_rate": known.tenant_requests_per_minute}
+    streams = {"own_streams": known.streams, "whole_streams": known.tenant_streams}
+    async with (await database()).transaction(tenant_id, durable=False) as connection:
+        found = await connection.execute(statement, {"tenant": tenant_id, **caller, **rates, **streams})
+        row = found.one_or_none()
+    if row is None:
+        raise Unauthenticated("This key or login is wrong, revoked or expired.")
+    if row.suspended:
+        raise TenantSuspended("This tenant is suspended.")
+    quotas = [Quota("caller", row.own_rate, row.own_spare)]
+    if row.whole_spare is not None:
+        quotas.append(Quota("tenant", row.whole_rate, row.whole_spare))
+    left = [tokens for tokens in (row.own_tokens, row.whole_tokens) if tokens is not None]
+    return Entrant(
+        row.id,
+        row.name,
+        row.role,
+        None if row.scopes is None else frozenset(row.scopes),
+        tuple(quotas),
+        (row.own_streams, row.whole_streams),
+        min(left, default=None),
+    )
+
+
+@asynccontextmanager
+async def streaming(subject: UUID, tenant_id: UUID, limits: tuple[int, int]) -> AsyncGenerator[None]:
+    """Count one stream until the block ends. Raises StreamsExhausted when so many are open that it has to wait."""
+    stream = {"id": uuid4(), "tenant": tenant_id, "subject": subject}
+    own, whole = limits
+    async with (await database()).transaction(tenant_id, durable=False) as connection:
+        opened = await connection.execute(OPEN_STREAM, stream | {"own_streams": own, "whole_streams": whole})
+    if not opened.rowcount:
+        sentence = f"At most {own:,} answers of one caller and {whole:,} of one tenant are streamed at once."
+        raise StreamsExhausted(sentence, retry_after=STREAM_WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        with suppress(Unavailable):  # its lease runs out
+            async with (await database()).transaction(tenant_id, durable=False) as connection:
+                await connection.execute(CLOSE_STREAM, {"id": stream["id"]})
