@@ -8,6 +8,7 @@ from deployments.commands import (
     asking,
     batching,
     conversing,
+    entering,
     guarding,
     holding,
     ingesting,
@@ -39,6 +40,10 @@ for command in (guarding.guards,):
     app.command()(command)
 for command in (holding.documents, holding.forget):
     app.command()(command)
+for command in (entering.login, entering.logout):
+    app.command()(command)
+for group in (entering.users, entering.keys):
+    app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
 for command in (
     conversing.chat,

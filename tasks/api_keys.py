@@ -3,11 +3,11 @@
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, update
-from sqlmodel import col, select
+from sqlalchemy import func, insert, select, update
+from sqlmodel import col
 
 from blocks.connections import database
 from kowai.errors import NotFound
@@ -16,7 +16,8 @@ from kowai.tables.identity import ApiKey
 from kowai.types import Value
 
 NAMES = ("id", "name", "role", "scopes", "created_at", "created_by", "last_used_at", "expires_at", "revoked_at")
-SHOWN = select(*(col(getattr(ApiKey, name)) for name in NAMES))
+COLUMNS: list[Any] = [getattr(ApiKey, name) for name in NAMES]
+SHOWN = select(*COLUMNS)
 
 
 class KeyView(Value):

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import httpx
 
+from deployments.commands.session import session_token
 from deployments.local.environment import shim_url
 from deployments.local.layout import configured, layout
 from deployments.local.record import find_process, read_record
@@ -41,7 +42,7 @@ class Api:
         parsed = httpx.URL(self.url)
         self.client = httpx.Client(
             base_url=parsed,
-            headers={"Authorization": f"Bearer {key or first_key()}"},
+            headers={"Authorization": f"Bearer {key or session_token(self.url) or first_key()}"},
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=parsed.host not in LOOPBACK,
         )
@@ -60,6 +61,11 @@ class Api:
     def post(self, path: str, body: Any = None, files: Any = None) -> dict[str, Any]:
         """Return the reply; a busy server is asked again. Raises NotRunning and Refused."""
         return self._asked(lambda: self.client.post(path, json=body, files=files)).json()
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the reply, or None when there is none to be read."""
+        response = self._asked(lambda: self.client.request(method, path, json=body))
+        return response.json() if response.content else None
 
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
         return self._asked(lambda: self.client.delete(path, params=query)).json()

@@ -22,6 +22,8 @@ State = Annotated[
 Url = Annotated[str | None, typer.Option("--url", envvar="KOWAI_URL", help="Where KowAI answers.")]
 Key = Annotated[
     str | None,
-    typer.Option("--key", envvar="KOWAI_API_KEY", help="An API key; default: the first one.", show_envvar=True),
+    typer.Option(
+        "--key", envvar="KOWAI_API_KEY", help="An API key; default: your login's, or the first one.", show_envvar=True
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's reply as it is.")]

@@ -6,7 +6,7 @@ from deployments.local.secret_files import ensure_secrets, read_secret, write_se
 from kowai.errors import CannotStart
 from kowai.keys import parse_key
 
-NAMES = {"api-key", "prefect-auth", "app-database-password"}
+NAMES = {"api-key", "prefect-auth", "app-database-password", "token-key"}
 
 
 def test_the_first_start_makes_every_secret_for_its_owner_only(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""People are added, log in and make keys from the command line."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deployments.cli import app
+from tests.deployments.conftest import Shim
+
+Kowai = Callable[..., str]
+
+
+@pytest.fixture
+def kowai(shim: Shim) -> Kowai:
+    def run(*arguments: str, typed: str = "") -> str:
+        result = CliRunner().invoke(app, arguments, input=typed, env={"KOWAI_URL": shim.url})
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    return run
+
+
+async def test_a_user_is_added_sets_a_password_logs_in_makes_a_key_and_leaves(
+    kowai: Kowai, shim: Shim, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "state" / "secrets"
+    (secrets / "token-key").write_text("k" * 64)
+    session = secrets / "login"
+    token = (await asyncio.to_thread(kowai, "users", "add", "ada@example.org", "--role", "admin")).split()[-1]
+    sentence = "a long enough sentence"
+    await asyncio.to_thread(kowai, "users", "password", token, typed=f"{sentence}\n{sentence}\n")
+    await asyncio.to_thread(kowai, "login", "ada@example.org", typed=f"{sentence}\n")
+    assert session.stat().st_mode & 0o077 == 0
+    key = (await asyncio.to_thread(kowai, "keys", "make", "website", "--scope", "account.use")).strip()
+    async with shim._replace(key=key).client() as client:
+        assert (await client.get("/api/v1/auth/me")).json()["scopes"] == ["account.use"]
+    assert "ada@example.org" in await asyncio.to_thread(kowai, "users", "list", "--json")
+    await asyncio.to_thread(kowai, "logout")
+    assert not session.exists()
