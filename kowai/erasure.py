@@ -56,6 +56,8 @@ QUOTING = """
 select query_id, text, citations @> :cited as cited from answer where quoted ? cast(:document as text)
 """
 UNANSWERED = "status in ('failed', 'stopped', 'refused')"
+RETOLD = "select conversation_id from query where id = any(:citing) and conversation_id is not null"
+
 QUOTES = {
     "answers": "delete from answer where query_id = any(:citing)",
     "passages": """
@@ -76,7 +78,18 @@ QUOTES = {
         delete from event where payload <> '{{}}' and subject in (select id from query where {UNANSWERED})""",
     "histories": """
         update query set history = '[]' where history <> '[]' and exists (
-          select from jsonb_array_elements(history) as turn where turn ->> 'text' = any(cast(:texts as text[])))""",
+          select from jsonb_array_elements(history) as said where said ->> 'text' = any(cast(:texts as text[])))""",
+    # What a conversation remembers may tell a deleted answer in other words, and so may what a model made of that.
+    "summaries": f"""
+        update conversation set summary = '', summarised = 0 where summary <> '' and id in ({RETOLD})""",
+    "retellings": f"""
+        update query set history = '[]', standalone = text
+        where conversation_id in ({RETOLD}) and (history <> '[]' or standalone <> text)""",
+    "retold_replies": f"""
+        update model_call set reply = 'null', state = case state when 'settled' then 'void' else state end,
+          cause = '{CAUSE}'
+        where state in ('settled', 'void') and reply <> 'null'
+          and query_id in (select id from query where conversation_id in ({RETOLD}))""",
     "queries": f"""
         update query set status = 'refused', refusal = '{CAUSE}', sentence = '{SENTENCE}'
         where id = any(:citing)""",

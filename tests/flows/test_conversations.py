@@ -21,6 +21,7 @@ from kowai.conversations import Exchange
 from kowai.errors import NotFound
 from kowai.types import Preferences
 from tasks.conversations import begin_conversation, delete_conversation, read_conversation
+from tasks.forget import forget
 from tasks.preferences import save_preferences
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.step import traced
@@ -192,3 +193,16 @@ async def test_who_prefers_long_answers_is_quoted_more_sentences(tea: UUID, conv
     assert long.citations[0] == short.citations[0]
     assert len(long.citations) == 3
     assert all(TEA[cited.start : cited.end] == cited.quote for cited in long.citations)
+
+
+async def test_what_a_conversation_remembers_of_a_deleted_document_goes_with_it(
+    tea: UUID, conversation: UUID, database_url: str
+) -> None:
+    for number in range(4):
+        await sent(f"Question {number}. {'How long is green tea steeped? ' * 80}", tea, conversation)
+    last = await read_answer(await sent("How long is green tea steeped?", tea, conversation), tea)
+    assert (await read_conversation(conversation, tea, CALLER))["summary"]
+    await forget(last.citations[0].external_id, tea)
+    assert [turn["history"] for turn in turns(database_url, conversation)] == [[]] * 5
+    assert (await read_conversation(conversation, tea, CALLER))["summary"] == ""
+    assert (await read_answer(last.query_id, tea)).standalone == last.question
