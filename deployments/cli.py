@@ -9,6 +9,7 @@ from deployments.commands import (
     batching,
     conversing,
     entering,
+    evaluating,
     guarding,
     holding,
     ingesting,
@@ -35,6 +36,8 @@ for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting
 for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
     app.command()(command)
 for command in (batching.batch, measuring.bench, spending.costs):
+    app.command()(command)
+for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)
 for command in (guarding.guards,):
     app.command()(command)

@@ -95,6 +95,10 @@ class PriceUnknown(BudgetExhausted):
     code = "price_unknown"
 
 
+class EvaluationBroken(KowaiError):
+    code = "evaluation_broken"
+
+
 class EmbedderFailed(KowaiError):
     code, http_status, retryable = "embedder_failed", 502, True
 

@@ -13,8 +13,12 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 def normalised(text: str) -> str:
     """Return the text as SQuAD compares it: lower case, no punctuation, no articles, single spaces; no citations."""
-    plain = _MARKERS.sub("", text).lower().translate(_PUNCTUATION)
+    plain = uncited(text).lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", plain).split())
+
+
+def uncited(text: str) -> str:
+    return _MARKERS.sub("", text)
 
 
 def exact_match(answer: str, expected: Collection[str]) -> float:

@@ -15,6 +15,7 @@ from kowai.errors import InvalidInput, Unavailable
 from kowai.settings import settings
 from kowai.tables.queries import Query
 from tasks import turns_sql
+from tasks.limits import allowed
 from tasks.receive import Inquiry
 from tasks.step import step
 
@@ -47,6 +48,9 @@ async def _take(connection: AsyncConnection, batch_id: UUID, tenant_id: UUID) ->
     await connection.execute(turns_sql.ALONE)
     await connection.execute(turns_sql.FORGET)
     await connection.execute(turns_sql.BURY, {"batch": batch_id, "most": turns_sql.MOST_ATTEMPTS})
+    limits = await connection.scalar(turns_sql.LIMITS, {"batch": batch_id})
+    if await allowed(connection, batch_id, limits or {}) != "go":
+        return None
     return (await connection.execute(turns_sql.TAKE, values)).one_or_none()
 
 

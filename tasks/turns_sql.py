@@ -17,6 +17,8 @@ where i.batch_id = :batch and i.state = 'running' and i.attempts >= :most
   and not exists (select from batch_turn t where t.id = i.id)
 """)
 
+LIMITS = text("select limits from batch where id = :batch")
+
 # A party may hold its share of the slots, rounded up; every party that holds or waits has a share.
 TAKE = text("""
 with shares as (

@@ -19,6 +19,7 @@ from deployments.shim import (
     dead_letters,
     documents,
     embeddings,
+    evaluations,
     feedback,
     guards,
     health,
@@ -30,6 +31,7 @@ from deployments.shim import (
     replays,
     searches,
     site,
+    suites,
     users,
 )
 from deployments.shim.errors import add_error_handlers
@@ -68,7 +70,8 @@ def create_app() -> FastAPI:
     conversing = (queries, conversations, feedback, replays, chat)
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
     entering = (auth, users, keys)
-    for module in (*answering, documents, holdings, dead_letters, guards, costs, *entering, health, site):
+    evaluating = (suites, evaluations)
+    for module in (*answering, *evaluating, documents, holdings, dead_letters, guards, costs, *entering, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(Gate)

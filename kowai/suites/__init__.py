@@ -151,3 +151,12 @@ def fault(error: ValidationError) -> str:
     """Return the first fault as words: the field and what is wrong with it."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def named(external_ids: Iterable[str], documents: Mapping[str, int]) -> list[str]:
+    """Return each document by the name the case knows it by, which may be the last part of its id."""
+    return [next((name for name in documents if is_named(one, name)), one) for one in external_ids]
+
+
+def is_named(external_id: str, name: str) -> bool:
+    return external_id == name or external_id.endswith(f"/{name}")

@@ -53,6 +53,7 @@ class Batch(TenantRow, table=True):
     flow_run_id: UUID | None = None
     finished_at: datetime | None = moment()
     results: dict[str, Any] = document_of("{}")
+    limits: dict[str, Any] = document_of("{}")
 
 
 class BatchItem(TenantRow, table=True):

@@ -1,0 +1,137 @@
+"""Evaluate personas on suites."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployments.commands.options import Json, Key, State, Url
+
+if TYPE_CHECKING:
+    from deployments.commands.api import Api
+
+PAUSE_SECONDS = 1.0
+EXIT_CODES = {"passed": 0, "broken": 1, "regressed": 3}  # 2 means that KowAI is not running
+
+Suite = Annotated[str, typer.Argument(help="A suite's name or id, or its file or BEIR folder, which is stored first.")]
+Personas = Annotated[list[str], typer.Option("--persona", "-p", help="Who answers; give it several times.")]
+Unjudged = Annotated[bool, typer.Option("--no-judge", help="Ask no model what it thinks of the answers.")]
+Form = Annotated[str | None, typer.Option("--form", help="native, squad, beir, promptfoo or openai_evals.")]
+Evaluation = Annotated[str | None, typer.Argument(help="An evaluation's id; left out: list the newest.")]
+Accept = Annotated[bool, typer.Option("--accept", help="Compare later evaluations with this one.")]
+Name = Annotated[str, typer.Option("--name", help="What the suite is called.")]
+Sources = Annotated[list[str], typer.Option("--from", help="liked, disliked, unsure or failed; default: all.")]
+Days = Annotated[int, typer.Option("--days", min=1, help="How far to look back.")]
+
+
+def evaluate(
+    suite: Suite,
+    personas: Personas = [],  # noqa: B006 -- typer's way of a default
+    no_judge: Unjudged = False,
+    form: Form = None,
+    as_json: Json = False,
+    *,
+    url: Url = None,
+    key: Key = None,
+    state: State = None,
+) -> None:
+    """Ask a suite's questions and measure the answers; exit code 3 when a metric regressed, 1 when it is broken."""
+    import time
+
+    from deployments.commands.api import Api
+
+    with Api(url, key) as api:
+        named = _send(api, Path(suite), form) if Path(suite).exists() else suite
+        made = api.post("/api/v1/evaluations", {"suite": named, "personas": personas, "judged": not no_judge})
+        path = f"/api/v1/evaluations/{made['evaluation_id']}"
+        while made["outcome"] is None:
+            time.sleep(PAUSE_SECONDS)
+            made = api.get(path)
+        _print(api, made["evaluation_id"], as_json)
+    raise typer.Exit(EXIT_CODES[made["outcome"]])
+
+
+def evaluations(
+    evaluation: Evaluation = None,
+    accept: Accept = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    *,
+    state: State = None,
+) -> None:
+    """List evaluations, or show what one found."""
+    from deployments.commands.api import Api
+
+    with Api(url, key) as api:
+        if evaluation and accept:
+            api.post(f"/api/v1/evaluations/{evaluation}/accept")
+        if evaluation:
+            _print(api, evaluation, as_json)
+        else:
+            _list(api.get("/api/v1/evaluations"), as_json)
+
+
+def draw_suite(
+    name: Name = "production",
+    sources: Sources = [],  # noqa: B006 -- typer's way of a default
+    days: Days = 30,
+    url: Url = None,
+    key: Key = None,
+    *,
+    state: State = None,
+) -> None:
+    """Draw a suite from what was really asked: liked, disliked, unsure and failed answers."""
+    from deployments.commands.api import Api
+
+    wanted = {"name": name, "days": days} | ({"sources": sources} if sources else {})
+    with Api(url, key) as api:
+        made = api.post("/api/v1/suites:draw", wanted)
+    typer.echo(f"{made['cases']:,} questions are in the suite {made['name']} ({made['suite_id']}).")
+
+
+def _send(api: "Api", path: Path, form: str | None) -> str:
+    """Store the suite of a file or folder and return its id; what is no case is named."""
+    root = path.parent if path.is_file() else path
+    paths = [path] if path.is_file() else [each for each in sorted(path.rglob("*")) if _is_of_beir(each)]
+    files = [("files", (str(each.relative_to(root)), each.read_bytes())) for each in paths]
+    named = [("name", (None, path.stem.encode())), *([("form", (None, form.encode()))] if form else [])]
+    made = api.post("/api/v1/suites", files=[*files, *named])
+    for bad in made["rejected"]:
+        typer.echo(f"left out: {bad['message']}", err=True)
+    return made["suite_id"]
+
+
+def _is_of_beir(path: Path) -> bool:
+    return path.is_file() and (path.name == "queries.jsonl" or path.suffix == ".tsv")
+
+
+def _list(found: list[dict[str, Any]], as_json: bool) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.markup import escape
+
+    from deployments.commands.printing import table
+
+    if as_json:
+        return typer.echo(json.dumps(found, indent=2))
+    shown = table("evaluation", "suite", "personas", "outcome", "accepted", "begun")
+    for each in found:
+        suite, outcome = f"{each['suite']} v{each['suite_version']}", each["outcome"] or each["status"]
+        cells = (each["evaluation_id"], suite, ", ".join(each["personas"]), outcome)
+        shown.add_row(*map(escape, cells), "yes" if each["accepted"] else "", each["created_at"][:19])
+    Console(highlight=False).print(shown)
+
+
+def _print(api: "Api", evaluation: str, as_json: bool) -> None:
+    from deployments.commands.printing import print_json
+
+    result = api.get(f"/api/v1/evaluations/{evaluation}")
+    if as_json:
+        return print_json(result)
+    if result["found"]:
+        typer.echo(api.download(f"/api/v1/evaluations/{evaluation}/report", {}).decode())
+    for each in result["without_score"][:20]:
+        typer.echo(f"{each['state']}: {each['case']} by {each['persona']}: {each['sentence'] or each['cause']}")
+    typer.echo(f"evaluation {evaluation}: {result['outcome'] or result['status']}")

@@ -1,0 +1,86 @@
+"""Evaluate personas on a suite: answer and measure case by case, then compare with the last accepted evaluation."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.context import FlowRunContext
+from prefect.states import Completed
+
+from flows.answer import answer_query
+from flows.ask import PersonaName
+from kowai.errors import EvaluationBroken
+from kowai.settings import settings
+from tasks.conclude import conclude_evaluation
+from tasks.evaluations import Trial, bury_item, receive_evaluation
+from tasks.measure import measure
+from tasks.receive import find_tenant
+from tasks.suites import find_suite, newest_suites
+from tasks.turns import claim_item, close_item, held
+
+REGRESSED = "Regressed"  # a state of the type Completed: the run did its work, and what it found is bad news
+
+
+@flow(name="evaluate", persist_result=False)
+async def evaluate(
+    suite: str = "",
+    personas: list[PersonaName] = [],  # noqa: B006 -- becomes the form's default
+    tenant: str = "default",
+    *,
+    judged: bool = True,
+) -> Any:
+    """Ask the questions of a suite, measure the answers, and end as Completed, Regressed or, when broken, Failed.
+
+    Args:
+        suite: The name or id of a suite; empty: the newest version of every suite the tenant has stored.
+        personas: Who answers; empty: whom the suite names.
+        tenant: Whose documents answer.
+        judged: Also let the model of the role judge rate each answer, if a model is configured.
+    """
+    tenant_id = await find_tenant(tenant)
+    suites = [await find_suite(suite, tenant_id)] if suite else await newest_suites(tenant_id)
+    run = FlowRunContext.get()
+    own_id = run.flow_run.id if run and run.flow_run else None
+    only = own_id if len(suites) == 1 else None  # a run that is started again is the same evaluation
+    outcomes: list[str] = []
+    for suite_id in suites:
+        evaluation_id = await receive_evaluation(Trial(suite_id, personas, judged), tenant_id, only)
+        outcomes.append(await carry_out(evaluation_id, tenant_id))
+    return ending(outcomes)
+
+
+@flow(name="evaluate", persist_result=False)
+async def run_evaluation(evaluation_id: UUID, tenant_id: UUID) -> Any:
+    """Carry out a stored evaluation."""
+    return ending([await carry_out(evaluation_id, tenant_id)])
+
+
+async def carry_out(evaluation_id: UUID, tenant_id: UUID) -> str:
+    """Answer and measure what is left of an evaluation, close it and return its outcome."""
+    async with asyncio.TaskGroup() as group:
+        for _ in range(settings().batch_at_once):
+            group.create_task(_work_through(evaluation_id, tenant_id))
+    return (await conclude_evaluation(evaluation_id, tenant_id)).outcome
+
+
+async def _work_through(evaluation_id: UUID, tenant_id: UUID) -> None:
+    while item_id := await claim_item(evaluation_id, tenant_id):
+        async with held(item_id, tenant_id):
+            with suppress(Exception):  # recorded with the question, whose end is the item's; the others go on
+                await answer_query.fn(item_id, tenant_id)
+            try:
+                await measure(item_id, tenant_id)
+            except Exception as error:
+                await bury_item(item_id, tenant_id, error)
+        await close_item(item_id, tenant_id)
+
+
+def ending(outcomes: list[str]) -> Any:
+    """Return the run's state, the worst of its evaluations. Raises EvaluationBroken."""
+    if "broken" in outcomes:
+        raise EvaluationBroken("Too few cases came to an answer for the evaluation to say anything: see its report.")
+    if "regressed" in outcomes:
+        return Completed(name=REGRESSED, message="A metric fell by more than its margin: see the report.")
+    return Completed(message=f"{len(outcomes):,} evaluations passed." if outcomes else "There is no suite to evaluate.")

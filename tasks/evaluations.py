@@ -1,0 +1,125 @@
+"""Evaluations: begin one, with an item for each case and persona; what cannot be measured is refused beforehand."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from prefect.context import FlowRunContext
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
+
+from blocks.connections import database, language_model
+from kowai.errors import KowaiError
+from kowai.personas import personas
+from kowai.suites import Case, Limits, is_named
+from kowai.tables.batches import Batch
+from kowai.tables.evaluations import Evaluation
+from kowai.tables.knowledge import Document
+from tasks.batches import MOST_ITEMS, TooManyItems, checked_personas
+from tasks.step import step
+from tasks.suites import about_suite
+
+DEFAULT_PERSONA = "assistant"
+
+ACCEPT = text("""
+insert into batch_item (id, tenant_id, batch_id, question_id, ordinal, persona, state, attempts)
+select gen_random_uuid(), q.tenant_id, b.id, q.id, q.ordinal, p.persona, 'queued', 0
+from batch b join set_question q on q.question_set_id = b.question_set_id
+join suite_case c on c.suite_id = b.question_set_id and c.key = q.key
+cross join lateral (
+  select distinct coalesce(c.content ->> 'persona', named.persona) as persona
+  from jsonb_array_elements_text(b.personas) as named(persona)
+) as p
+where b.id = :batch
+""")
+COUNT = text("update batch set accepted = (select count(*) from batch_item where batch_id = :batch) where id = :batch")
+WANTED = text("""
+select i.id, c.content from batch_item i join set_question q on q.id = i.question_id
+join suite_case c on c.suite_id = q.question_set_id and c.key = q.key
+where i.batch_id = :batch and (c.content -> 'documents') <> '{}'::jsonb
+""")
+REFUSE = text("""
+update batch_item i set state = 'refused', cause = 'missing_document', sentence = missing.sentence
+from jsonb_to_recordset(cast(:missing as jsonb)) as missing(id uuid, sentence text) where i.id = missing.id
+""")
+UNKNOWN = text("""
+update batch_item set state = 'refused', cause = 'unknown_persona', sentence = 'There is no persona of that name.'
+where batch_id = :batch and persona <> all(:known)
+""")
+BURY = text("""
+update batch_item set state = 'dead', cause = :cause, sentence = :sentence where id = :id and state = 'running'
+""")
+
+
+class Trial(NamedTuple):
+    """Say what is to be evaluated. `limits` replace the suite's own; `judged` asks a model too, if there is one."""
+
+    suite_id: UUID
+    personas: Sequence[str] = ()
+    judged: bool = True
+    limits: Limits | None = None
+
+
+@step
+async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID | None = None) -> UUID:
+    """Store an evaluation with its items and return its id; the same `evaluation_id` is stored once.
+
+    Cases whose relevant documents are not there are refused. Raises NotFound, UnknownPersona and TooManyItems.
+    """
+    evaluation_id = evaluation_id or uuid4()
+    judged = trial.judged and bool((await language_model()).targets)
+    about = {"id": evaluation_id, "tenant_id": tenant_id}
+    async with (await database()).transaction(tenant_id) as connection:
+        suite = await about_suite(connection, trial.suite_id)
+        chosen = checked_personas(trial.personas or [suite.persona or DEFAULT_PERSONA])
+        limits = (trial.limits or suite.limits).model_dump(mode="json")
+        batch = {"question_set_id": trial.suite_id, "personas": chosen, "status": "running", "limits": limits}
+        stored = postgresql.insert(Batch).values(**about, **batch, dry_run=False).on_conflict_do_nothing()
+        if await connection.scalar(stored.returning(col(Batch.id))) is None:
+            return evaluation_id
+        held = {"suite_id": trial.suite_id, "judged": judged, "flow_run_id": _own_run()}
+        await connection.execute(postgresql.insert(Evaluation).values(**about, **held))
+        accepted = (await connection.execute(ACCEPT, {"batch": evaluation_id})).rowcount
+        if accepted > MOST_ITEMS:
+            raise TooManyItems(f"{accepted:,} cases and personas are more than {MOST_ITEMS:,}: split the suite.")
+        await connection.execute(COUNT, {"batch": evaluation_id})
+        await _refuse_unmeasurable(connection, evaluation_id)
+    return evaluation_id
+
+
+async def _refuse_unmeasurable(connection: AsyncConnection, evaluation_id: UUID) -> None:
+    await connection.execute(UNKNOWN, {"batch": evaluation_id, "known": list(personas())})
+    wanted = (await connection.execute(WANTED, {"batch": evaluation_id})).all()
+    if not wanted:
+        return
+    held = set((await connection.scalars(select(col(Document.external_id)))).all())
+    known = {part: external_id for external_id in held for part in (external_id, external_id.rpartition("/")[2])}
+    missing = [refusal for row in wanted if (refusal := _missing(row.id, Case.model_validate(row.content), known))]
+    await connection.execute(REFUSE, {"missing": json.dumps(missing)})
+
+
+def _missing(item_id: UUID, case: Case, known: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the item's refusal; `known` finds ids by themselves and by their last part."""
+    found = {name: known.get(name) or known.get(name.rpartition("/")[2], "") for name in case.documents}
+    absent = [name for name, grade in case.documents.items() if grade and not is_named(found[name], name)]
+    if not absent:
+        return None
+    sentence = f"The case {case.id} needs the document {absent[0]}, which is not there: ingest it."
+    return {"id": str(item_id), "sentence": sentence}
+
+
+def _own_run() -> UUID | None:
+    run = FlowRunContext.get()
+    return run.flow_run.id if run and run.flow_run else None
+
+
+@step
+async def bury_item(item_id: UUID, tenant_id: UUID, error: Exception) -> None:
+    """End an item that could not be measured: it is dead, and no score."""
+    known = error if isinstance(error, KowaiError) else KowaiError("Measuring this answer failed on our side.")
+    values = {"id": item_id, "cause": known.code[:50], "sentence": known.sentence}
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(BURY, values)

@@ -1,0 +1,38 @@
+"""The model judge: how good an answer is by a rubric, or an error, never a score made of nonsense."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from kowai.errors import KowaiError, ModelUnreadable
+from kowai.signatures import JudgeAnswer
+from kowai.suites import Case
+from tasks import metered
+
+LOWEST, HIGHEST = 1, 5
+
+
+class JudgeNonsense(KowaiError):
+    code, http_status = "judge_nonsense", 502
+
+
+class Judged(NamedTuple):
+    """Hold the judge's verdict in [0, 1] and why."""
+
+    score: float
+    reason: str
+
+
+async def judge(case: Case, answer: str, tenant_id: UUID, query_id: UUID) -> Judged:
+    """Ask the model of the role `judge`; the same answer is judged once. Raises JudgeNonsense."""
+    expected = "\n".join((*case.answers, *case.facts)) or "(unknown)"
+    if case.unanswerable:
+        expected = "The documents do not hold the answer; saying so is right."
+    inputs = {"question": case.question, "expected": expected, "answer": answer}
+    try:
+        reply = await metered.ask(JudgeAnswer, inputs, tenant_id, query_id=query_id, role="judge")
+    except ModelUnreadable as error:
+        raise JudgeNonsense("The judge's reply did not have the asked-for form.", operator=error.operator) from error
+    score = reply.fields["score"]
+    if isinstance(score, bool) or not isinstance(score, int) or not LOWEST <= score <= HIGHEST:
+        raise JudgeNonsense(f"The judge gave a score that is not between {LOWEST} and {HIGHEST}.")
+    return Judged((score - LOWEST) / (HIGHEST - LOWEST), str(reply.fields["reason"]))
