@@ -6,6 +6,7 @@ import typer
 
 from deployments.commands import (
     asking,
+    auditing,
     batching,
     conversing,
     entering,
@@ -45,7 +46,7 @@ for command in (holding.documents, holding.forget):
     app.command()(command)
 for command in (entering.login, entering.logout):
     app.command()(command)
-for group in (entering.users, entering.keys):
+for group in (entering.users, entering.keys, auditing.audit):
     app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
 for command in (

@@ -48,6 +48,20 @@ LEAST_ROLE = {
 # What may call a model, and so stops when the day's tokens are used up.
 SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "conversations.write", "evaluations.run"})
 
+# What changes nothing though it is posted, or leaves a record of its own that names who did it.
+UNAUDITED = frozenset({"questions.ask", "documents.search", "embeddings.make"})
+# What shows other people's doings, so that reading it is written down as well.
+AUDITED_READS = frozenset(
+    {"answers.trace", "audit.read", "keys.manage", "tenant.export", "tenants.manage", "users.manage"}
+)
+
+
+def is_audited(permission: str, method: str) -> bool:
+    """Tell whether what a request does by a permission is written down: every change, and reads of others' data."""
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return permission in AUDITED_READS
+    return permission not in UNAUDITED
+
 
 def at_least(role: str, least: str) -> bool:
     """Tell whether a role may do what `least` may; an unknown role may do nothing."""

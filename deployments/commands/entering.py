@@ -47,7 +47,7 @@ def logout(url: Url = None, state: State = None) -> None:
 @users.command("list")
 def list_users(url: Url = None, key: Key = None, as_json: Json = False, state: State = None) -> None:
     """List the users."""
-    _show(_get("/api/v1/users", url, key), ("id", "email", "role", "disabled", "last_login_at"), as_json)
+    show_rows(_get("/api/v1/users", url, key), ("id", "email", "role", "disabled", "last_login_at"), as_json)
 
 
 @users.command("add")
@@ -89,7 +89,9 @@ def set_password(token: str, url: Url = None, state: State = None) -> None:
 @keys.command("list")
 def list_keys(url: Url = None, key: Key = None, as_json: Json = False, state: State = None) -> None:
     """List the keys; none of them can be shown again."""
-    _show(_get("/api/v1/keys", url, key), ("id", "name", "role", "last_used_at", "expires_at", "revoked_at"), as_json)
+    show_rows(
+        _get("/api/v1/keys", url, key), ("id", "name", "role", "last_used_at", "expires_at", "revoked_at"), as_json
+    )
 
 
 @keys.command("make")
@@ -137,7 +139,7 @@ def _send(method: str, path: str, body: Any, url: str | None, key: str | None) -
         return api.send(method, path, body)
 
 
-def _show(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
     import json
 
     from rich.console import Console

@@ -33,6 +33,7 @@ class Answer(BaseModel):
     """Hold a question's state and, once it is done, its cited answer; null is unknown."""
 
     query_id: UUID
+    asked_by: UUID | None = Field(description="The user or key that asked; null: somebody in Prefect.")
     conversation_id: UUID | None
     turn: int | None
     question: str = Field(description="As it was asked.")
@@ -54,7 +55,7 @@ class Answer(BaseModel):
 
 
 OF_QUERY = (
-    *("conversation_id", "turn", "standalone", "status", "persona", "routed_by", "routing_confidence"),
+    *("asked_by", "conversation_id", "turn", "standalone", "status", "persona", "routed_by", "routing_confidence"),
     *("flow_run_id", "refusal", "sentence"),
 )
 OF_ANSWER = ("text", "citations", "sentences", "confidence", "abstained", "model", "fallback", "usage", "cost")
@@ -66,7 +67,7 @@ COLUMNS: list[Any] = [
 ]
 FOUND = select(*COLUMNS).select_from(Query).outerjoin(AnswerRow, col(AnswerRow.query_id) == col(Query.id))
 AS_STORED = (
-    *("query_id", "question", "conversation_id", "turn", "standalone", "status", "persona", "flow_run_id"),
+    *("query_id", "asked_by", "question", "conversation_id", "turn", "standalone", "status", "persona", "flow_run_id"),
     *("confidence", "abstained", "model", "fallback", "cost"),
 )
 

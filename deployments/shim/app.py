@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
 from deployments.shim import (
+    audit,
     auth,
     batches,
     chat,
@@ -69,7 +70,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
     conversing = (queries, conversations, feedback, replays, chat)
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
-    entering = (auth, users, keys)
+    entering = (auth, users, keys, audit)
     evaluating = (suites, evaluations)
     for module in (*answering, *evaluating, documents, holdings, dead_letters, guards, costs, *entering, health, site):
         app.include_router(module.router)

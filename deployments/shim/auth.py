@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.access_tokens import LIFETIME, Caller, make_access_token
@@ -72,9 +72,11 @@ class Myself(BaseModel):
 
 
 @router.post("/login", dependencies=OPEN)
-async def log_in(who: Credentials) -> Tokens:
+async def log_in(who: Credentials, request: Request) -> Tokens:
     """Log in; after five wrong passwords the account is locked for a while."""
-    return _tokens(await logins.log_in(who.tenant, who.email, who.password))
+    login = await logins.log_in(who.tenant, who.email, who.password)
+    request.state.principal = Principal(login.tenant_id, login.user_id, "", name=who.email.strip().lower())
+    return _tokens(login)
 
 
 @router.post("/refresh", dependencies=OPEN)

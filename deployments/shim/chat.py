@@ -84,6 +84,7 @@ async def follow(query_id: UUID, caller: Reader, request: Request, last_event_id
 
 async def _resumed(query_id: UUID, after: int, caller: Principal, request: Request) -> Response:
     answer = await read_answer(query_id, caller.tenant_id)
+    request.state.anothers = answer.asked_by != caller.id
     if answer.status in CLOSED and not await read_facts(query_id, caller.tenant_id, after):
         return Response(status_code=204)  # which ends an EventSource's attempts
     async with place_for(caller) as place:

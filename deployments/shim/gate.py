@@ -1,14 +1,23 @@
-"""What holds for every request and reply: a body of bounded size and depth, and what is left of the limits."""
+"""What holds for every request and reply: bounded bodies, what is left of the limits, and who did what."""
 
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.shim.bodies import Body
+from deployments.shim.errors import body
+from kowai.audit import Deed
+from kowai.errors import Unavailable
 from kowai.limits import headers
-from kowai.nesting import DEEPEST, nests_deeply
-from kowai.settings import settings
+from kowai.permissions import is_audited
+from tasks.audit import append
 
-TOO_DEEP = f"The body nests deeper than {DEEPEST} levels, or its brackets do not match."
+log = structlog.get_logger()
+
+UNWRITTEN = "It cannot be written down who did this: look whether it was done, and try again shortly."
 
 
 class Gate:
@@ -20,46 +29,41 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        state = scope.setdefault("state", {})
-
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start" and (quotas := state.get("quotas")):
-                fields = [(name.lower().encode(), value.encode()) for name, value in headers(quotas).items()]
-                message = {**message, "headers": [*message["headers"], *fields]}
-            await send(message)
-
-        await self._app(scope, Body(scope, receive).next, told)
+        reply = Reply(scope, receive, send)
+        await self._app(scope, Body(scope, receive).next, reply.send)
 
 
-class Body:
-    """Hand a body on piece by piece; JSON, which is read into memory, only when it is neither too large nor too deep.
+class Reply:
+    """Send a reply once what it tells of is in the audit log; a client is never told of a deed that is not."""
 
-    Raises HTTPException, which FastAPI lets through from wherever it reads the body.
-    """
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._state: dict[str, Any] = scope.setdefault("state", {})
+        self._replaced = False
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self._receive = receive
-        self._is_json = "json" in Headers(scope=scope).get("content-type", "json")
-        known = settings()
-        self._largest = known.max_document_bytes if self._is_json else known.max_body_bytes
-        self._size, self._brackets = 0, 0
-        self._pieces: list[bytes] = []
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            try:
+                await self._write_down(message["status"])
+            except Unavailable as error:
+                log.error("audit not written", code=error.code, operator=error.operator)
+                self._replaced = True
+                refusal = JSONResponse(body("unavailable", UNWRITTEN, 503), 503, headers={"Retry-After": "1"})
+                return await refusal(self._scope, self._receive, self._send)
+            message = {**message, "headers": [*message["headers"], *self._limits()]}
+        if not self._replaced:
+            await self._send(message)
 
-    async def next(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._check(message.get("body", b""), last=not message.get("more_body", False))
-        return message
+    def _limits(self) -> list[tuple[bytes, bytes]]:
+        told = headers(self._state["quotas"]) if "quotas" in self._state else {}
+        return [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
-    def _check(self, piece: bytes, *, last: bool) -> None:
-        self._size += len(piece)
-        if self._size > self._largest:
-            raise HTTPException(413, f"The body is larger than the {self._largest / 1e6:,.3g} MB that are read.")
-        if not self._is_json:
+    async def _write_down(self, status: int) -> None:
+        caller, permission = self._state.get("principal"), self._state.get("permission", "")
+        method, path = self._scope["method"], self._scope["path"]
+        if caller is None or not (self._state.get("anothers") or is_audited(permission, method)):
             return
-        self._pieces.append(piece)
-        self._brackets += piece.count(b"[") + piece.count(b"{")
-        if last:
-            pieces, self._pieces = self._pieces, []
-            if self._brackets > DEEPEST and nests_deeply(b"".join(pieces)):
-                raise HTTPException(422, TOO_DEEP)
+        address = (self._scope.get("client") or ("unknown",))[0]
+        target = path.encode("ascii", "backslashreplace").decode().replace("\x00", "\\x00")[:500]
+        deed = Deed(datetime.now(UTC), caller.id, caller.name, permission, method, target, status, address)
+        await append(deed, caller.tenant_id)

@@ -60,7 +60,8 @@ class Permission:
 
     name: str
 
-    async def __call__(self, caller: Annotated[Principal, Depends(authenticate)]) -> Principal:
+    async def __call__(self, request: Request, caller: Annotated[Principal, Depends(authenticate)]) -> Principal:
+        request.state.permission = self.name
         require(self.name, caller.role, caller.scopes)
         if self.name in SPENDING and caller.tokens_left is not None and caller.tokens_left <= 0:
             raise TokensExhausted("The model tokens of this day are used up.", retry_after=UNTIL_TOKENS_RETURN)

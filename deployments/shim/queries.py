@@ -59,9 +59,11 @@ async def ask(question: Question, caller: Asker, request: Request, response: Res
 
 
 @router.get("/query/{query_id}")
-async def get_answer(query_id: UUID, caller: Reader) -> Answer:
-    """Return a question's state and, once there is one, its answer."""
-    return await read_answer(query_id, caller.tenant_id)
+async def get_answer(query_id: UUID, caller: Reader, request: Request) -> Answer:
+    """Return a question's state and, once there is one, its answer; reading another's is written down."""
+    answer = await read_answer(query_id, caller.tenant_id)
+    request.state.anothers = answer.asked_by != caller.id
+    return answer
 
 
 def inquiry(asked: Asked, caller: Principal, *, streamed: bool = False) -> Inquiry:
