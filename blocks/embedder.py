@@ -16,6 +16,7 @@ from pydantic import Field, HttpUrl, SecretStr
 from blocks.embedding_endpoint import Endpoint
 from kowai.embedding.checkpoint import Checkpoint, bundled, read_checkpoint
 from kowai.embedding.encoder import TextEncoder
+from kowai.embedding.states import Encoded
 from kowai.errors import Misconfigured
 from kowai.settings import settings
 
@@ -115,6 +116,13 @@ class Embedder(Block):
         embed = self._endpoint().embed if remote else partial(_compute, self._folder(), purpose)
         rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
+
+    async def read(self, texts: Sequence[str]) -> list[Encoded] | None:
+        """Return vectors with the states of tokens; None unless the model is the built-in one and texts come bare."""
+        if self.provider != "minilm" or self.document_prefix:
+            return None
+        run = asyncio.get_running_loop().run_in_executor
+        return await run(_lane("query"), lambda: local_model().read(texts))
 
     async def count_tokens(self, texts: Sequence[str]) -> int | None:
         """Return how many tokens the model reads; None for an endpoint, whose tokenizer is its own."""

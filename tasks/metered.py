@@ -15,6 +15,7 @@ from prefect.context import FlowRunContext
 from blocks.connections import embedder, language_model, policy
 from blocks.embedder import Space
 from blocks.engines import BlockingEngine
+from kowai.embedding.states import Encoded
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
 from kowai.masking import Masking
 from kowai.signatures import PlainSpoken
@@ -41,6 +42,11 @@ async def embed(texts: Sequence[str], *, purpose: Literal["query", "document"]) 
 
 async def sentence_vectors(texts: Sequence[str]) -> Vectors:
     return (await embed(texts, purpose="document"))[0]
+
+
+async def sentence_states(texts: Sequence[str]) -> list[Encoded] | None:
+    """Return vectors with the states of tokens, or None where the embedder does not show them."""
+    return await (await embedder()).read(texts)
 
 
 async def ask(

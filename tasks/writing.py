@@ -18,7 +18,8 @@ Ask = Callable[..., Awaitable[Reply]]
 
 async def extracted(question: str, passages: Sequence[Passage], length: Length | None = None) -> Draft:
     """Answer with the best-supported sentences of the passages, or abstain."""
-    draft = at_length(await extract(question, passages, metered.sentence_vectors), passages, length)
+    draft = await extract(question, passages, metered.sentence_vectors, read=metered.sentence_states)
+    draft = at_length(draft, passages, length)
     inputs = {"question": question, **({"length": length} if length else {})}
     return draft.model_copy(update={"prompt": Prompt(signature=MODEL, inputs=inputs)})
 
@@ -62,6 +63,7 @@ async def _draft(question: str, cited: Cited, passages: Sequence[Passage], reply
     spoken = reply.model_dump(include={"model", "usage", "cost", "fallback"})
     if not cited.citations:
         return Draft(text=NOT_FOUND, confidence=None, abstained=True, **spoken)
-    sure = await confidence(question, passages, metered.sentence_vectors, cited.citations)
+    embed, read = metered.sentence_vectors, metered.sentence_states
+    sure = await confidence(question, passages, embed, cited.citations, read=read)
     supported = {"citations": cited.citations, "sentences": cited.sentences, "confidence": sure * cited.supported}
     return Draft(text=cited.text, abstained=False, **supported, **spoken)

@@ -1,4 +1,4 @@
-"""A BERT sentence encoder as an ONNX graph: the token ids of one text in, its unit vector out.
+"""A BERT sentence encoder as an ONNX graph: the token ids of one text in, its unit vector and token states out.
 
 One text a run needs no padding and no mask, its activations stay in the processor's cache, and its vector does not
 depend on the texts beside it.
@@ -10,20 +10,24 @@ import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto
 
 from kowai.embedding.checkpoint import Bert
-from kowai.embedding.graph import Graph
+from kowai.embedding.graph import Graph, Inputs
 from kowai.embedding.layer import Layer
 from kowai.embedding.tensors import Tensors, within
 
 
 def build_bert(bert: Bert, tensors: Tensors, pooling: str) -> ModelProto:
-    """Return the model with the inputs `ids` (1, tokens) and `exact`, which chooses float32 instead of eight bits."""
+    """Return the model with the inputs `ids` (1, tokens) and `exact`, which chooses float32 instead of eight bits.
+
+    Its outputs are the vector and the tokens' states before the first layer and after the last.
+    """
     graph = Graph()
     embedded = _embed(graph, bert, tensors)
     exact = _branch("exact/", bert, tensors, embedded, Layer.exact)
     fast = _branch("fast/", bert, tensors, embedded, Layer.fast)
     encoded = graph.add("If", "exact", then_branch=exact, else_branch=fast)
     vector = graph.add("LpNormalization", _pool(graph, encoded, pooling), p=2, axis=-1)
-    return graph.as_model({"ids": (TensorProto.INT64, [1, "tokens"]), "exact": (TensorProto.BOOL, [])}, vector)
+    inputs: Inputs = {"ids": (TensorProto.INT64, [1, "tokens"]), "exact": (TensorProto.BOOL, [])}
+    return graph.as_model(inputs, vector, embedded, encoded)
 
 
 def _embed(graph: Graph, bert: Bert, tensors: Tensors) -> str:

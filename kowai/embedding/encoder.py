@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from kowai.embedding.checkpoint import Checkpoint
-from kowai.embedding.sessions import open_session
+from kowai.embedding.sessions import BuiltGraph, open_session
+from kowai.embedding.states import Encoded
 from kowai.errors import Misconfigured
 
 POLITE = 5
@@ -48,6 +49,15 @@ class TextEncoder:
         vectors = map(self._embed, texts) if len(texts) <= FEW_TEXTS else self._workers.map(self._embed, texts)
         return np.array(list(vectors), np.float32).reshape(-1, self.dimensions)
 
+    def read(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return the vectors of a few texts with the states of their tokens, of the first `max_tokens` only.
+
+        Raises Misconfigured for a graph that was exported ready: it keeps its states to itself.
+        """
+        if not isinstance(self._encode, BuiltGraph):
+            raise Misconfigured("An exported model.onnx does not show the states of its tokens.")
+        return [self._read(text, self._encode) for text in texts]
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, its two special ones included."""
         return [len(self._tokens(text)) for text in texts]
@@ -59,12 +69,22 @@ class TextEncoder:
         mean = np.mean([self._encode(window) for window in windows(ids, self.max_tokens)], axis=0)
         return mean / np.linalg.norm(mean)
 
+    def _read(self, text: str, graph: BuiltGraph) -> Encoded:
+        tokens = self._encoding(text)
+        ids, most = np.array(tokens.ids, np.int64), self.max_tokens
+        vector, states = graph.states(ids[:most])
+        whole = vector if len(ids) <= most else self._embed(text)
+        return Encoded(whole, np.reshape(tokens.offsets, (-1, 2))[:most], states)
+
     def _ids(self, text: str) -> NDArray[np.int64]:
         return np.array(self._tokens(text), np.int64)
 
     def _tokens(self, text: str) -> list[int]:
+        return self._encoding(text).ids
+
+    def _encoding(self, text: str) -> Any:
         whole = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
-        return self._tokenizer.encode(whole).ids
+        return self._tokenizer.encode(whole)
 
 
 def windows(ids: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

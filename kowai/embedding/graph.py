@@ -11,6 +11,8 @@ FUSED = "com.microsoft"
 OPSETS = {"": 20, FUSED: 1}
 IR_VERSION = 10
 
+Inputs = dict[str, tuple[int, list[str | int]]]
+
 
 class Graph:
     """Collect operators; `prefix` keeps the names of nested graphs apart."""
@@ -36,10 +38,10 @@ class Graph:
         value = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
         return helper.make_graph(self.nodes, output, [], [value], self.constants)
 
-    def as_model(self, inputs: dict[str, tuple[int, list[str | int]]], output: str) -> ModelProto:
+    def as_model(self, inputs: Inputs, *outputs: str) -> ModelProto:
         """Return the whole model; `inputs` maps names to element types and shapes."""
         values = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
-        result = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, "encoder", values, [result], self.constants)
+        results = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None) for output in outputs]
+        graph = helper.make_graph(self.nodes, "encoder", values, results, self.constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)

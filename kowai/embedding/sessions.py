@@ -14,6 +14,7 @@ from kowai.errors import Misconfigured
 
 Ids = NDArray[np.int64]
 Vector = NDArray[np.float32]
+States = NDArray[np.float32]
 Encode = Callable[[Ids], Vector]
 
 FEW_DISTINCT = 48  # over fewer different tokens the errors of eight bits do not average out
@@ -52,10 +53,18 @@ class BuiltGraph:
         self.trusted = True
 
     def __call__(self, ids: Ids) -> Vector:
-        return self.run(ids, exact=not self.trusted or len(np.unique(ids)) < FEW_DISTINCT)
+        return self.run(ids, exact=self._is_delicate(ids))
+
+    def states(self, ids: Ids) -> tuple[Vector, States]:
+        """Return the vector with the tokens' states before the first layer and after the last: (2, tokens, width)."""
+        vector, first, last = self._session.run(None, {"ids": ids[None], "exact": np.array(self._is_delicate(ids))})
+        return vector[0], np.concatenate([first, last])
 
     def run(self, ids: Ids, *, exact: bool) -> Vector:
         return self._session.run(None, {"ids": ids[None], "exact": np.array(exact)})[0][0]
+
+    def _is_delicate(self, ids: Ids) -> bool:
+        return not self.trusted or len(np.unique(ids)) < FEW_DISTINCT
 
     def agreement(self, sample: Ids) -> float:
         """Return the cosine between what this machine makes of `sample` in float32 and in eight bits."""

@@ -22,9 +22,8 @@ def shortlist(asked: Asked, evidence: Sequence[Evidence]) -> list[Place]:
     return [place for _, _, place in sorted(scored, key=lambda item: item[:2], reverse=True)[:EMBEDDED]]
 
 
-def closest(asked: Asked, places: Sequence[Place], cosines: Sequence[float]) -> tuple[Close, ...]:
+def closest(asked: Asked, field: Sequence[Close]) -> tuple[Close, ...]:
     """Return the shortlisted sentences in the order of words and meaning together."""
-    field = [Close(evidence, index, cosine) for (evidence, index), cosine in zip(places, cosines, strict=True)]
     return tuple(sorted(field, key=lambda close: -_closeness(asked, close)))
 
 

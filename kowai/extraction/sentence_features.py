@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, get_args
 
+from kowai.extraction.alignment import Tokens
 from kowai.extraction.asked import Asked, Kind
 from kowai.extraction.evidence import Evidence, Matches, Sentence, coverage
 from kowai.extraction.opposites import opposed
-from kowai.extraction.words import rarity, stem
+from kowai.extraction.words import STOP_WORDS, rarity, stem
 
+YEAR_DIGITS = 4
 KINDS: tuple[Kind, ...] = get_args(Kind)
 QUALIFIERS = frozenset(
     stem(word)
@@ -70,11 +72,12 @@ QUALIFIERS = frozenset(
 
 
 class Close(NamedTuple):
-    """Hold a sentence worth reading: its place in the evidence and its cosine with the question, in [-1, 1]."""
+    """Hold a sentence worth reading: its place in the evidence, its cosine with the question in [-1, 1], its tokens."""
 
     evidence: Evidence
     at: int
     cosine: float
+    tokens: Tokens | None = None
 
     @property
     def sentence(self) -> Sentence:
@@ -92,6 +95,7 @@ def sentence_features(asked: Asked, close: Close, field: Sequence[Close]) -> dic
         **_missing(asked, close),
         **_order(asked, close),
         **_opposition(asked, close),
+        **_candidates(asked, close),
         **_standing(asked, close, field),
         **{f"asks_{kind}": float(asked.kind == kind) for kind in KINDS},
     }
@@ -177,6 +181,24 @@ def _opposition(asked: Asked, close: Close) -> dict[str, float]:
         "opposites_passage": sum(opposed(term, everywhere) for term in missing),
         "qualifiers": len(qualifiers),
         "qualifiers_missing": sum(word not in stems for word in qualifiers),
+    }
+
+
+def _candidates(asked: Asked, close: Close) -> dict[str, float]:
+    """Count what the question does not mention, by its look, and what of it could be an answer of the asked kind."""
+    mentioned = {word.stem for word in asked.words}
+    new = [word for word in close.sentence.words if word.kind != "mark" and word.stem not in mentioned]
+    numbers = sum(word.kind == "number" for word in new)
+    names = sum(word.text[0].isupper() and word.start > 0 for word in new)
+    years = sum(word.kind == "number" and len(word.text) == YEAR_DIGITS for word in new)
+    plain = sum(word.text[0].islower() and word.lower not in STOP_WORDS for word in new)
+    of_kind = {"date": numbers, "number": numbers, "person": names, "place": names, "name": names}
+    return {
+        "new_numbers": numbers,
+        "new_names": names,
+        "new_years": years,
+        "new_words": plain,
+        "lacks_kind": float(of_kind.get(asked.kind, 1) == 0),
     }
 
 

@@ -101,6 +101,13 @@ async def test_an_endpoint_is_asked_in_its_own_terms(endpoint: Any) -> None:
     assert body["input"] == [" ", "a"]
 
 
+async def test_only_the_built_in_model_shows_the_states_of_tokens(endpoint: Any) -> None:
+    assert await remote(endpoint).read(["a text"]) is None
+    assert await Embedder(document_prefix="passage: ").read(["a text"]) is None
+    (encoded,) = await Embedder().read(["a text"]) or []
+    assert encoded.states.shape == (2, 4, 384)
+
+
 async def test_no_text_asks_nobody(endpoint: Any) -> None:
     assert (await remote(endpoint).embed([], purpose="document")).shape == (0, 3)
     assert (await Embedder().embed([], purpose="document")).shape == (0, 384)

@@ -94,6 +94,22 @@ def test_all_tokens_of_a_text_are_counted(encoder: TextEncoder) -> None:
     assert encoder.count_tokens(["", "word", "word " * 1000]) == [2, 3, 1002]
 
 
+def test_the_states_of_a_texts_tokens_come_with_their_places_and_have_its_vector_as_mean(encoder: TextEncoder) -> None:
+    text = "Überall rain, 1932."
+    encoded = encoder.read([text])[0]
+    words = [text[start:end] for start, end in encoded.offsets.tolist()]
+    assert [word for word in words if word] == ["Über", "all", "rain", ",", "1932", "."]
+    assert encoded.states.shape == (2, len(words), 384)
+    mean = encoded.states[1].mean(axis=0)
+    assert np.allclose(encoded.vector, mean / np.linalg.norm(mean), atol=1e-5)
+    assert np.array_equal(encoded.vector, encoder.embed([text])[0])
+
+
+def test_the_states_of_a_long_text_end_where_it_is_cut_off(encoder: TextEncoder) -> None:
+    encoded = encoder.read(["word " * 1000])[0]
+    assert (len(encoded.offsets), encoded.states.shape[1]) == (256, 256)
+
+
 @given(st.text())
 def test_any_text_has_a_finite_vector(encoder: TextEncoder, text: str) -> None:
     assert np.isfinite(encoder.embed([text, text + "\ud800"])).all()

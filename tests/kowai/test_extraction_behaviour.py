@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kowai.embedding.checkpoint import bundled
 from kowai.embedding.encoder import TextEncoder
+from kowai.embedding.states import Encoded
 from kowai.extraction import extract
 from kowai.types import Draft, Passage
 
@@ -40,9 +41,9 @@ def sections() -> list[Passage]:
     ]
 
 
-@pytest.fixture(scope="module")
-def drafts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Draft]:
-    """Answer every question from the five sections nearest to it."""
+@pytest.fixture(scope="module", params=["with states", "without"])
+def drafts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Draft]:
+    """Answer every question from the five sections nearest to it, with and without the states of tokens."""
     encoder = TextEncoder(bundled(), tmp_path_factory.mktemp("models"))
     passages = sections()
     vectors = encoder.embed([passage.text for passage in passages])
@@ -50,9 +51,13 @@ def drafts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Draft]:
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return encoder.embed(texts)
 
+    async def read(texts: Sequence[str]) -> list[Encoded]:
+        return encoder.read(texts)
+
     def answer(question: str) -> Draft:
         near = np.argsort(-(vectors @ encoder.embed([question])[0]))[:5]
-        return asyncio.run(extract(question, [passages[at] for at in near], embed))
+        shown = {"read": read} if request.param == "with states" else {}
+        return asyncio.run(extract(question, [passages[at] for at in near], embed, **shown))
 
     return {str(row["question"]): answer(str(row["question"])) for rows in QUESTIONS.values() for row in rows}
 

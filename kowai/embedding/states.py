@@ -1,0 +1,17 @@
+"""What an encoder makes of one text: its vector, and the states of its tokens on the way there."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Encoded(NamedTuple):
+    """Hold a text's unit vector, its tokens' characters [start, end) and their states before and after all layers.
+
+    Shapes: vector (width), offsets (tokens, 2), states (2, tokens, width); an offset [n, n) is no part of the text.
+    """
+
+    vector: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    states: NDArray[np.float32]
