@@ -151,7 +151,7 @@ class _Pinned(httpx.AsyncBaseTransport):
 
     def __init__(self, limits: FetchLimits, resolver: Resolve) -> None:
         self._limits = limits
-        self._resolve = resolver
+        self._resolver = resolver
         # No connection is reused: two names at one address must not share an encrypted one.
         fresh = httpx.Limits(max_connections=1, max_keepalive_connections=0)
         self._inner = httpx.AsyncHTTPTransport(verify=_trusted(), limits=fresh)
@@ -159,7 +159,7 @@ class _Pinned(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode()
         port = request.url.port or {"http": 80, "https": 443}[request.url.scheme]
-        addresses = await self._addresses(host, port)
+        addresses = await checked_addresses(host, port, self._limits, self._resolver)
         extensions = {**request.extensions, "sni_hostname": host}
         for address in addresses:
             target = httpx.Request(
@@ -179,11 +179,13 @@ class _Pinned(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        addresses = await self._resolve(host, port)
-        may_be_private = self._limits.allow_private or f"{host}:{port}" in self._limits.allowed_hosts
-        private = [address for address in addresses if not is_public(address)]
-        if private and not may_be_private:
-            sentence = f"{host} is not on the public internet: fetching from private networks is switched off."
-            raise FetchRefused(sentence, operator=f"{host} resolves to {', '.join(private)}")
-        return addresses
+
+async def checked_addresses(host: str, port: int, limits: FetchLimits, resolver: Resolve = resolve) -> list[str]:
+    """Return the addresses of a name. Raises FetchRefused when one of them is private and may not be."""
+    addresses = await resolver(host, port)
+    may_be_private = limits.allow_private or f"{host}:{port}" in limits.allowed_hosts
+    private = [address for address in addresses if not is_public(address)]
+    if private and not may_be_private:
+        sentence = f"{host} is not on the public internet: fetching from private networks is switched off."
+        raise FetchRefused(sentence, operator=f"{host} resolves to {', '.join(private)}")
+    return addresses

@@ -19,6 +19,7 @@ from deployments.commands import (
     replaying,
     running,
     scaling,
+    sourcing,
     spending,
 )
 from kowai.errors import KowaiError
@@ -49,6 +50,7 @@ for command in (entering.login, entering.logout):
 for group in (entering.users, entering.keys, auditing.audit):
     app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
+app.add_typer(sourcing.app, name="sources")
 for command in (
     conversing.chat,
     conversing.conversations,

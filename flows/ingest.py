@@ -2,21 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from prefect import flow
 
-from kowai.errors import KowaiError
-from tasks.accept import accept, remember, remembered_sources
+from kowai.errors import KowaiError, NotFound
+from tasks.accept import accept
 from tasks.bury import bury
 from tasks.claim import claim
 from tasks.embed import embed_chunks
+from tasks.forget import forget
 from tasks.index import index
 from tasks.progress import begin_progress, show_progress
 from tasks.read import read
 from tasks.receive import find_tenant, receive_ingestion
+from tasks.remove import remove_originals
 from tasks.report import report_ingestion
 from tasks.revive import settle_letters
+from tasks.sources import remember, remembered_sources
+from tasks.walks import close_walks, find_vanished
 
 BATCH = 32
 AT_ONCE = 2
@@ -40,7 +45,7 @@ async def ingest_documents(sources: Sequence[str] = (), tenant: str = "default")
 
 @flow(name="ingest-stored", persist_result=False)
 async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
-    """Carry out a stored ingestion: accept, then read, embed and index batch by batch, then report."""
+    """Carry out a stored ingestion: accept, read, embed and index batch by batch, let go of what vanished, report."""
     await accept(ingestion_id, tenant_id)
     bar = await begin_progress(ingestion_id)
     async with asyncio.TaskGroup() as group:
@@ -49,6 +54,7 @@ async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
     if bar:
         await show_progress(bar, ingestion_id, tenant_id)
     await settle_letters(ingestion_id, tenant_id)
+    await _let_go(ingestion_id, tenant_id)
     await report_ingestion(ingestion_id, tenant_id)
 
 
@@ -62,3 +68,14 @@ async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -
             await bury(items, error, tenant_id)
         if bar:
             await show_progress(bar, ingestion_id, tenant_id)
+
+
+async def _let_go(ingestion_id: UUID, tenant_id: UUID) -> None:
+    """Remove or mark what its source does not hold any more, as the source wants it."""
+    vanished = await find_vanished(ingestion_id, tenant_id)
+    for name in vanished:
+        with suppress(NotFound):
+            await forget(name, tenant_id, vanished=True)
+    if vanished:
+        await remove_originals(tenant_id)
+    await close_walks(ingestion_id, tenant_id)

@@ -1,24 +1,30 @@
 """Mend what crashes and outages have left behind."""
 
+from uuid import UUID
+
 from prefect import flow
 
 from flows.ingest import ingest_stored
 from tasks.history import retire_versions
-from tasks.receive import find_tenant
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.remove import remove_originals
+from tasks.tenants import find_tenants, for_each
 
 
 @flow(name="reconcile", persist_result=False)
-async def reconcile(tenant: str = "default", keep_versions: int | None = None, keep_days: int | None = None) -> None:
+async def reconcile(tenant: str | None = None, keep_versions: int | None = None, keep_days: int | None = None) -> None:
     """Take up abandoned ingestions, embed what has no vector, sweep up orphans, and report.
 
     Args:
-        tenant: Whose store is looked after.
+        tenant: Whose store is looked after; empty: every tenant's.
         keep_versions: How many versions of a document are kept; empty: all.
         keep_days: For how many days after it was replaced a version is kept; empty: for ever.
     """
-    tenant_id = await find_tenant(tenant)
+    tenants = await find_tenants(tenant)
+    await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, keep_versions, keep_days))
+
+
+async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int | None) -> None:
     mended = await mend(tenant_id)
     ingestions = await unfinished(tenant_id)
     for ingestion_id in ingestions:

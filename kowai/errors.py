@@ -224,3 +224,13 @@ class FetchRejected(FetchFailed):
     """Say that the server refused, so that asking again cannot help."""
 
     code, retryable = "fetch_rejected", False
+
+
+class RobotsRefused(DocumentError):
+    code = "robots_refused"
+
+
+class GitFailed(DocumentError):
+    """Say that a repository could not be read; the same call may succeed later."""
+
+    code, retryable = "git_failed", True

@@ -34,6 +34,7 @@ LEAST_ROLE = {
     "prefect.use": "operator",
     # Decide for the tenant.
     "sources.read": "admin",  # files and URLs as the worker's machine sees them
+    "sources.write": "admin",
     "spaces.manage": "admin",
     "users.manage": "admin",
     "keys.manage": "admin",

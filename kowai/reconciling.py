@@ -19,10 +19,12 @@ MEND = {
         delete from posting p where not exists (select from chunk c where c.id = p.chunk_id)""",
 }
 
+# An ingestion that was not accepted as a whole has no walks, and may have no document yet.
 UNFINISHED = f"""
-select distinct i.id from ingestion i join ingestion_item t on t.ingestion_id = i.id
-where t.state = 'queued' and i.created_at < now() - {PATIENCE} and not exists (
-  select from ingestion_item r where r.ingestion_id = i.id and r.state = 'running')
+select i.id from ingestion i where i.created_at < now() - {PATIENCE}
+  and (exists (select from ingestion_item t where t.ingestion_id = i.id and t.state = 'queued')
+    or (i.finished_at is null and i.walks = 'null'))
+  and not exists (select from ingestion_item r where r.ingestion_id = i.id and r.state = 'running')
 """
 
 LEFT = {

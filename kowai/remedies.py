@@ -19,6 +19,7 @@ REMEDIES = {
     "fetch_rejected": "The server refuses this address: correct the URL, or remove the source.",
     "fetch_timeout": "The server was too slow: replay later.",
     "format_mismatch": "Rename the file so that its suffix says what it is, then replay.",
+    "git_failed": "Check that the repository and branch exist and that git is installed, then replay.",
     "internal": "This is a fault of ours: replay once, and report it if it dies again.",
     "misconfigured": "Run `kowai doctor`, do what it says, then replay.",
     "needs_ocr": "Its text is only pictures or has no mapping: run OCR over it, then ingest the result.",

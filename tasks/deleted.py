@@ -46,7 +46,8 @@ async def admit_items(
 def _deletions(hashes: Sequence[str]) -> Any:
     named = col(DeletionCertificate.name_hash)
     newest = select(named, func.max(col(DeletionCertificate.created_at)).label("moment"))
-    return newest.where(named.in_(hashes)).group_by(named)
+    asked_for = col(DeletionCertificate.counts)["vanished"].is_(None)
+    return newest.where(named.in_(hashes), asked_for).group_by(named)
 
 
 async def hold_items(connection: AsyncConnection, item_ids: Sequence[UUID]) -> set[UUID]:

@@ -15,7 +15,8 @@ from kowai.remedies import remedy
 from kowai.types import Value
 
 COLUMNS = (
-    "d.id, d.external_id, d.title, d.media_type, d.origin, d.version, d.details as metadata, d.created_at, d.updated_at"
+    "d.id, d.external_id, d.title, d.media_type, d.origin, d.version, d.details as metadata, d.created_at, "
+    "d.updated_at, d.vanished_at"
 )
 CONDITIONS = {
     "search": "(d.external_id ilike '%' || :search || '%' or d.title ilike '%' || :search || '%')",
@@ -40,7 +41,10 @@ left join source on source.id = source_id order by uri nulls first
 
 
 class HeldDocument(Value):
-    """Describe a document in its current version; its chunks are what a search can find."""
+    """Describe a document in its current version; its chunks are what a search can find.
+
+    `vanished_at` says since when its source does not hold it any more, where the source wants that marked.
+    """
 
     id: UUID
     external_id: str
@@ -51,6 +55,7 @@ class HeldDocument(Value):
     metadata: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    vanished_at: datetime | None
 
 
 class Account(Value):

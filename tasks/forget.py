@@ -34,8 +34,13 @@ class Certificate(Value):
 
 
 @step
-async def forget(external_id: str, tenant_id: UUID, *, requested_by: UUID | None = None) -> Certificate:
-    """Delete the document of that name in whatever state it is. Raises NotFound when nothing of it is held."""
+async def forget(
+    external_id: str, tenant_id: UUID, *, requested_by: UUID | None = None, vanished: bool = False
+) -> Certificate:
+    """Delete the document of that name in whatever state it is. Raises NotFound when nothing of it is held.
+
+    One that only `vanished` from its source comes back when it is there again.
+    """
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(text(erasure.HOLD))
         originals = list(await connection.scalars(text(erasure.ORIGINALS), {"name": external_id}))
@@ -45,6 +50,7 @@ async def forget(external_id: str, tenant_id: UUID, *, requested_by: UUID | None
             counts |= await _erase(connection, document_id)
         if not any(counts.values()):
             raise NotFound("There is no such document.")
+        counts |= {"vanished": 1} if vanished else {}
         counts["originals"] = await _let_go(connection, originals, tenant_id)
         facts = {"document_id": document_id, "requested_by": requested_by, "counts": counts}
         return await _certify(connection, facts | {"name_hash": erasure.name_hash(tenant_id, external_id)}, tenant_id)

@@ -82,6 +82,7 @@ class _Stored(NamedTuple):
         assert document is not None
         read = {"media_type": document.media_type, "details": document.metadata, "origin": self.reading.origin}
         read |= {"content_type": document.content_type or "general", "language": document.language}
+        read |= {"validators": self.reading.validators}
         return {"document": self.document_id} | read | self.told()
 
     def written(self, tenant_id: UUID) -> dict[str, Any]:

@@ -2,22 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from pydantic import Field
 from sqlmodel import col, select
 
 from blocks.connections import bucket, database, reader
-from blocks.web import Fetched, FetchLimits, fetch
+from blocks.sources import NOTHING, Content, reading_kind
 from kowai import jsonl
 from kowai.chunking import chunk
 from kowai.errors import EmptyDocument, KowaiError
 from kowai.labels import Handling, handling_of, labelled
 from kowai.settings import settings
-from kowai.sources import name_of, read_bytes
 from kowai.tables.knowledge import Document
 from kowai.types import Chunk, LoadedDocument, Value
 from tasks.claim import Item
@@ -36,24 +36,36 @@ class Reading(Value):
     document: LoadedDocument | None = None
     chunks: tuple[Chunk, ...] = ()
     title: str | None = None
+    validators: dict[str, Any] = Field(default_factory=dict[str, Any])
     cause: str | None = None
     sentence: str | None = None
+
+
+class Known(NamedTuple):
+    """Hold what the store knows of a document: the hash of its content and what its server said to tell it by."""
+
+    content_hash: str = ""
+    validators: Mapping[str, Any] = NOTHING
 
 
 @step
 async def read(items: Sequence[Item], tenant_id: UUID) -> list[Reading]:
     """Read every item; those whose content is already indexed come back without a document or a cause."""
-    known = await _known_hashes([item.details.get("external_id", item.uri) for item in items], tenant_id)
-    return await asyncio.gather(*(_read_one(item, known) for item in items))
+    known = await _known([_name(item) for item in items], tenant_id)
+    return await asyncio.gather(*(_read_one(item, known.get(_name(item), Known())) for item in items))
 
 
-async def _read_one(item: Item, known: dict[str, str]) -> Reading:
-    external_id = item.details.get("external_id", item.uri)
+def _name(item: Item) -> str:
+    return item.details.get("external_id", item.uri)
+
+
+async def _read_one(item: Item, known: Known) -> Reading:
+    external_id = _name(item)
     reading = Reading(item_id=item.id, external_id=external_id, origin=_origin(item))
     try:
-        content = await _content(item)
-        digest = _hash(content.data, item.details)
-        if known.get(external_id) == digest:
+        content = await _content(item, known.validators)
+        digest = _hash(content.data, item.details) if content else known.content_hash
+        if content is None or known.content_hash == digest:
             return reading.model_copy(update={"content_hash": digest})
         parsed = _described(await _parsed(content), item.details)
         document, chunks = await asyncio.to_thread(_chunked, parsed, handling_of(item.details))
@@ -62,40 +74,16 @@ async def _read_one(item: Item, known: dict[str, str]) -> Reading:
     except Exception as error:
         return reading.model_copy(update={"cause": "unreadable", "sentence": f"{UNREADABLE} ({type(error).__name__})"})
     found = {"content_hash": digest, "document": document, "title": document.title, "chunks": tuple(chunks)}
-    return reading.model_copy(update=found)
+    validators = dict(content.validators) | {"told": _told(item.details)} if content.validators else {}
+    return reading.model_copy(update=found | {"validators": validators})
 
 
-class Content(NamedTuple):
-    """Hold a document's bytes, the name whose suffix says what they claim to be, and what a server said of them."""
-
-    data: bytes
-    name: str
-    media_type: str | None = None
-    charset: str | None = None
-
-
-async def _content(item: Item) -> Content:
+async def _content(item: Item, known: Mapping[str, Any]) -> Content | None:
+    """Return a document's bytes; None where its server says that they are those that were indexed."""
     details = item.details
     if "original" in details:
         return Content(await bucket().read_path(details["original"]), details["name"])
-    if "url" in details:
-        fetched = await fetch(details["url"], limits=_limits())
-        assert isinstance(fetched, Fetched)  # nothing conditional was asked
-        return Content(fetched.data, name_of(fetched.final_url), fetched.media_type, fetched.charset)
-    return await asyncio.to_thread(_file_content, Path(details["path"]), details)
-
-
-def _limits() -> FetchLimits:
-    return FetchLimits(max_bytes=settings().max_document_bytes, allow_private=settings().allow_private_urls)
-
-
-def _file_content(path: Path, details: dict[str, Any]) -> Content:
-    """Read a file, or the one line of it that holds a record."""
-    if "offset" not in details:
-        return Content(read_bytes(str(path), settings().max_document_bytes), path.name)
-    with path.open("rb") as file:
-        file.seek(details["offset"])
-        return Content(file.read(details["length"]), path.name)
+    return await reading_kind(details).read(details, known if known.get("told") == _told(details) else {})
 
 
 async def _parsed(content: Content) -> LoadedDocument:
@@ -113,8 +101,12 @@ def _origin(item: Item) -> str:
 
 
 def _hash(content: bytes, details: dict[str, Any]) -> str:
-    told = json.dumps([details.get("title"), details.get("metadata"), handling_of(details).told()], sort_keys=True)
-    return sha256(told.encode() + b"\0" + content).hexdigest()
+    return sha256(_told(details).encode() + b"\0" + content).hexdigest()
+
+
+def _told(details: dict[str, Any]) -> str:
+    """Return all that was said about a document beside its bytes."""
+    return json.dumps([details.get("title"), details.get("metadata"), handling_of(details).told()], sort_keys=True)
 
 
 def _described(document: LoadedDocument, details: dict[str, Any]) -> LoadedDocument:
@@ -130,9 +122,8 @@ def _chunked(document: LoadedDocument, handling: Handling) -> tuple[LoadedDocume
     return document, chunk(document, size, min(overlap, size // 2))
 
 
-async def _known_hashes(external_ids: Sequence[str], tenant_id: UUID) -> dict[str, str]:
-    wanted = select(col(Document.external_id), col(Document.content_hash)).where(
-        col(Document.external_id).in_(external_ids)
-    )
+async def _known(external_ids: Sequence[str], tenant_id: UUID) -> dict[str, Known]:
+    columns = (col(Document.external_id), col(Document.content_hash), col(Document.validators))
+    wanted = select(*columns).where(col(Document.external_id).in_(external_ids))
     async with (await database()).transaction(tenant_id) as connection:
-        return dict(row.tuple() for row in await connection.execute(wanted))
+        return {row[0]: Known(*row[1:]) for row in (await connection.execute(wanted)).tuples()}

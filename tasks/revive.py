@@ -6,12 +6,16 @@ from uuid import UUID
 from sqlalchemy import text
 
 from blocks.connections import database
+from blocks.sources import kinds
 from tasks.step import step
 
 CHOSEN = "state = 'dead' and (:every or id = any(:ids) or cause = any(:causes))"
 # What never had bytes of its own, such as a folder that was missing, is found again by walking its source.
 WALKED_AGAIN = f"""
-delete from ingestion_item where {CHOSEN} and not details ?| array['path', 'url', 'original'] returning ingestion_id
+with gone as (
+  delete from ingestion_item where {CHOSEN} and not details ?| :places returning ingestion_id
+)
+update ingestion set walks = 'null' where id in (select ingestion_id from gone) returning id
 """  # noqa: S608
 REVIVED = f"""
 update ingestion_item set state = 'queued', cause = null, sentence = null, claimed_at = null
@@ -36,8 +40,9 @@ async def revive(
 ) -> list[UUID]:
     """Queue the dead letters of these ids or causes again and return the ingestions that have work now."""
     chosen = {"ids": list(ids), "causes": list(causes), "every": every}
+    places = ["original", *(kind.place for kind in kinds().values())]
     async with (await database()).transaction(tenant_id) as connection:
-        walked = list(await connection.scalars(text(WALKED_AGAIN), chosen))
+        walked = list(await connection.scalars(text(WALKED_AGAIN), chosen | {"places": places}))
         revived = list(await connection.scalars(text(REVIVED), chosen))
     return sorted({*walked, *revived})
 

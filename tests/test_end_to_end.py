@@ -147,7 +147,7 @@ def test_an_analyst_asks_through_the_prefect_form(up: Running) -> None:
 
 
 def test_the_nightly_ingestion_has_a_cron_with_a_time_zone(up: Running) -> None:
-    (schedule,) = up.prefect.get("/deployments/name/ingest-documents/ingest-nightly").json()["schedules"]
+    (schedule,) = up.prefect.get("/deployments/name/ingest-due/ingest-nightly").json()["schedules"]
     assert schedule["schedule"]["cron"]
     assert schedule["schedule"]["timezone"]
 

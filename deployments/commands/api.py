@@ -68,7 +68,11 @@ class Api:
         return response.json() if response.content else None
 
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
-        return self._asked(lambda: self.client.delete(path, params=query)).json()
+        response = self._asked(lambda: self.client.delete(path, params=query))
+        return response.json() if response.content else {}
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._asked(lambda: self.client.patch(path, json=body)).json()
 
     def put(self, path: str, body: Any) -> Any:
         return self._asked(lambda: self.client.put(path, json=body)).json()

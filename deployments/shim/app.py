@@ -32,6 +32,7 @@ from deployments.shim import (
     replays,
     searches,
     site,
+    sources,
     suites,
     users,
 )
@@ -72,7 +73,8 @@ def create_app() -> FastAPI:
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
     entering = (auth, users, keys, audit)
     evaluating = (suites, evaluations)
-    for module in (*answering, *evaluating, documents, holdings, dead_letters, guards, costs, *entering, health, site):
+    keeping = (documents, holdings, sources, dead_letters)
+    for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(Gate)

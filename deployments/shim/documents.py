@@ -17,8 +17,8 @@ from kowai.errors import DocumentTooLarge, InvalidInput
 from kowai.labels import Handling
 from kowai.settings import settings
 from kowai.storable import storable
-from tasks.accept import remember
 from tasks.receive import receive_ingestion
+from tasks.sources import remember
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
 DEPLOYMENT = "ingest-stored/ingest-stored"
@@ -95,7 +95,7 @@ async def add_records(records: Records, caller: Writer, request: Request, respon
 @router.post("/ingest")
 async def ingest(wanted: Sources, caller: SourceReader, request: Request, response: Response) -> Ledger:
     """Read folders, globs, files or URLs as the worker sees them, now and every night."""
-    await remember(wanted.sources, caller.tenant_id)
+    await remember(wanted.sources, caller.tenant_id, wanted.handling())
     sources = [{"uri": uri} | wanted.handling() for uri in wanted.sources]
     return await _ingest(sources, caller, wanted.mode, request=request, response=response)
 

@@ -11,11 +11,25 @@ from kowai.tables.rows import TenantRow, computed, document_of, moment
 
 
 class Source(TenantRow, table=True):
-    """Remember a folder, glob, file or URL so that the nightly ingestion walks it again."""
+    """Remember where documents come from, how they are handled, when it is walked again and what the last walk left."""
 
-    __table_args__ = (UniqueConstraint("tenant_id", "uri"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "uri"),
+        CheckConstraint("vanished in ('keep', 'mark', 'remove')", name="known_policy"),
+        Index("ix_source_due", "tenant_id", "due_at", postgresql_where=text("active")),
+    )
 
     uri: str
+    kind: str = Field(default="path", max_length=20, sa_column_kwargs={"server_default": "path"})
+    options: dict[str, Any] = document_of("{}")
+    handling: dict[str, Any] = document_of("{}")
+    cron: str | None = Field(default=None, max_length=100, description="When it is walked; null: every night.")
+    timezone: str = Field(default="UTC", max_length=64, sa_column_kwargs={"server_default": "UTC"})
+    active: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    vanished: str = Field(default="keep", max_length=10, sa_column_kwargs={"server_default": "keep"})
+    marks: dict[str, Any] = document_of("{}")
+    due_at: datetime | None = moment(nullable=False)
+    walked_at: datetime | None = moment()
 
 
 class Ingestion(TenantRow, table=True):
@@ -26,6 +40,7 @@ class Ingestion(TenantRow, table=True):
     )
 
     sources: list[Any] = document_of("[]")
+    walks: dict[str, Any] | None = document_of("null")
     flow_run_id: UUID | None = None
     finished_at: datetime | None = moment()
 

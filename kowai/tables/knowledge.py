@@ -43,7 +43,9 @@ class Document(TenantRow, table=True):
     details: dict[str, Any] = document_of("{}")
     version: int = 1
     content_hash: str = Field(max_length=64)
+    validators: dict[str, Any] = document_of("{}")
     updated_at: datetime | None = moment(nullable=False)
+    vanished_at: datetime | None = moment()
 
 
 class DocumentVersion(TenantRow, table=True):

@@ -20,10 +20,10 @@ from flows.ingest import ingest_stored
 from kowai.errors import InvalidInput, Unavailable
 from kowai.settings import settings
 from kowai.tables.ingestion import IngestionItem
-from tasks.accept import remember
 from tasks.claim import claim
 from tasks.receive import receive_ingestion
 from tasks.retrieve import find_passages
+from tasks.sources import remember
 from tasks.step import traced
 
 
@@ -180,7 +180,7 @@ class Pages(BaseHTTPRequestHandler):
     """Serve one good page, one that fails and one that leads to a private address."""
 
     def do_GET(self) -> None:
-        status = {"/good.html": 200, "/away": 302}.get(self.path, 500)
+        status = {"/good.html": 200, "/away": 302, "/robots.txt": 404}.get(self.path, 500)
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "http://169.254.169.254/latest/meta-data")

@@ -66,7 +66,7 @@ async def test_accepted_is_the_sum_of_all_ends_after_every_step(
 
 
 async def test_each_source_has_an_account_of_its_own(store: Database, tenant: UUID, tmp_path: Path) -> None:
-    from tasks.accept import remember
+    from tasks.sources import remember
 
     for name, texts in {"a": ["one", "two"], "b": ["three", ""]}.items():
         (tmp_path / name).mkdir()

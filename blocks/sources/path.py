@@ -1,0 +1,39 @@
+"""Folders, globs and files on the machine that reads them."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from blocks.sources import Content, Offer, SourceKind, Walk, Walked
+from kowai import sources
+from kowai.errors import SourceForbidden
+from kowai.settings import settings
+
+
+async def walk(source: Walk) -> Walked:
+    return Walked(_files(source))
+
+
+def _files(source: Walk) -> Iterator[Offer]:
+    state = settings().state.expanduser().resolve()
+    for path, error in sources.Walk(source.uri, source.suffixes):
+        if error is None and Path(path).resolve().is_relative_to(state):
+            error = SourceForbidden("KowAI's own state directory is never ingested.")
+        yield Offer(path, {"path": path}, Path(path).name, error, hides=error is not None)
+
+
+async def read(details: dict[str, Any], _: Mapping[str, Any]) -> Content:
+    return await asyncio.to_thread(_content, Path(details["path"]), details)
+
+
+def _content(path: Path, details: dict[str, Any]) -> Content:
+    """Read a file, or the one line of it that holds a record."""
+    if "offset" not in details:
+        return Content(sources.read_bytes(str(path), settings().max_document_bytes), path.name)
+    with path.open("rb") as file:
+        file.seek(details["offset"])
+        return Content(file.read(details["length"]), path.name)
+
+
+kind = SourceKind("Folders, globs and files as the worker sees them.", "path", lambda _: 1, walk, read)
