@@ -5,7 +5,9 @@ import asyncio
 from prefect.workers.process import ProcessWorker
 
 from deployments.bootstrap import bootstrap
+from deployments.local.environment import own_prefect
 from deployments.local.layout import Layout
+from deployments.warm.hosts import keep_to_one_host
 from deployments.warm.serving import new_worker, stop_requests, until, work
 from kowai.settings import settings
 
@@ -17,6 +19,7 @@ async def serve() -> None:
     stop, hurry = stop_requests()
     await until(stop, bootstrap())
     if not stop.is_set():
+        await keep_to_one_host(embedded=own_prefect(settings()) is None)
         worker = new_worker(settings().work_pool)
         announcing = asyncio.create_task(announce(worker))
         await work(worker, stop, hurry)

@@ -45,11 +45,29 @@ class Opened(NamedTuple):
     """Name the call; `stored` is there when nothing has to be asked."""
 
     call_id: UUID
-    stored: Stored | None
+    stored: Stored | None = None
+    is_reserved: bool = False
 
 
-async def open_call(digest: str, purpose: Purpose) -> Opened:
-    """Open a call, or wait for the identical one that is under way and return its reply: it is paid once."""
+class Ahead(NamedTuple):
+    """Hold what the first target can cost at most, and the limits that has to stay within."""
+
+    target: Target
+    amount: Decimal
+    model: LanguageModel
+
+
+class Overtaken(Exception):
+    """Roll back a call that was opened when the day's limit had no room for it any more."""
+
+
+async def open_call(digest: str, purpose: Purpose, ahead: Ahead | None = None) -> Opened:
+    """Open a call, or wait for the identical one that is under way and return its reply: it is paid once.
+
+    What `ahead` holds is reserved by the same statement, unless that is over a limit: then nothing is reserved yet.
+    """
+    if ahead is not None and (opened := await _open_reserved(digest, purpose, ahead)):
+        return opened
     pause = FIRST_PAUSE
     while True:
         found = await _open_or_find(digest, purpose)
@@ -67,13 +85,28 @@ async def open_call(digest: str, purpose: Purpose) -> Opened:
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
+async def _open_reserved(digest: str, purpose: Purpose, ahead: Ahead) -> Opened | None:
+    """Open and reserve; None when an identical call is there or a limit is reached. A free call need not be durable."""
+    opened, limits = Opened(uuid4(), is_reserved=True), {"request_limit", "daily_limit"}
+    row = {"id": opened.call_id, "digest": digest, "amount": ahead.amount, **ahead.model.model_dump(include=limits)}
+    row |= {"tenant": purpose.tenant_id, "target": ahead.target.name, "model": ahead.target.model}
+    row |= purpose._asdict()
+    with suppress(Overtaken):
+        async with (await database()).transaction(purpose.tenant_id, durable=ahead.amount > 0) as connection:
+            done = (await connection.execute(spending_sql.OPEN_RESERVED, row)).one()
+            if done.opened and not done.counted:
+                raise Overtaken
+            return opened if done.opened else None
+    return None
+
+
 async def _open_or_find(digest: str, purpose: Purpose) -> Any:
     """Return the opened or replayed call, the row of one under way, or None when that has just ended."""
     call_id, key = uuid4(), {"tenant": purpose.tenant_id, "digest": digest}
     row = key | {"id": call_id, "query_id": purpose.query_id, "flow": purpose.flow, "role": purpose.role}
     async with (await database()).transaction(purpose.tenant_id) as connection:
         if await connection.scalar(spending_sql.OPEN, row):
-            return Opened(call_id, None)
+            return Opened(call_id)
         found = (await connection.execute(spending_sql.FIND, key)).one_or_none()
         if found is None or found.state == "reserved":
             return found
@@ -118,11 +151,10 @@ def _refusal(amount: Decimal, request: Decimal, daily: Decimal) -> str:
 
 
 async def settle(settlement: Settlement) -> None:
-    """Store the reply and what it cost in one transaction; a second time changes nothing."""
-    spool.keep(settlement)
+    """Store a spooled reply and what it cost in one transaction; a second time changes nothing."""
     values = settlement.model_dump(include={"state", "cause", "target", "model", "fallback", "cost", "charged"})
     values |= {"id": settlement.call_id, "reply": json.dumps(settlement.reply), **settlement.usage.model_dump()}
-    async with (await database()).transaction(settlement.tenant_id) as connection:
+    async with (await database()).transaction(settlement.tenant_id, durable=settlement.charged > 0) as connection:
         await connection.execute(spending_sql.SETTLE, values)
     spool.drop(settlement)
 

@@ -6,8 +6,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import insert, text
+import sqlalchemy
+from sqlalchemy import insert, literal, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import col, select
 
 from blocks.connections import database
@@ -47,6 +49,14 @@ async def announce(subject: UUID, tenant_id: UUID) -> None:
 async def append(connection: AsyncConnection, subject: UUID, tenant_id: UUID, kind: str) -> None:
     """Append one fact in the transaction of what it reports."""
     await connection.execute(insert(Event).values(tenant_id=tenant_id, subject=subject, kind=kind))
+
+
+async def append_if(connection: AsyncConnection, change: ReturningUpdate[Any], tenant_id: UUID, kind: str) -> bool:
+    """Carry out an update that returns its subject's id, and append one fact about it, by one statement; tell if so."""
+    changed = change.cte("changed")
+    fact = sqlalchemy.select(literal(tenant_id), changed.c.id, literal(kind))
+    appended = insert(Event).from_select(["tenant_id", "subject", "kind"], fact).returning(col(Event.sequence))
+    return await connection.scalar(appended) is not None
 
 
 async def read_facts(subject: UUID, tenant_id: UUID, after: int = 0) -> list[Fact]:

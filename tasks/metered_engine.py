@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from dspy import lm15
 
@@ -23,7 +23,7 @@ from kowai.errors import KowaiError, PriceUnknown
 from kowai.pricing import FREE, cost, worst_case
 from kowai.types import Usage
 from tasks import accounts, spool
-from tasks.accounts import Purpose, Stored
+from tasks.accounts import Ahead, Purpose, Stored
 from tasks.spool import Settlement
 
 Hear = Callable[[str], None]
@@ -47,17 +47,18 @@ class MeteredEngine(Capabilities):
     def __init__(self, model: LanguageModel, purpose: Purpose, *, sample: int = 0, hear: Hear | None = None) -> None:
         self.purpose, self.calls = purpose, list[Spoken]()
         self.refusal: KowaiError | None = None
-        self._model, self._sample, self._hear = model, sample, hear
+        self.model, self._sample, self._hear = model, sample, hear
         self._failover = AsyncFailover(model.for_role(purpose.role))
+        self.first = self._failover.targets[0]
 
     async def complete(self, request: lm15.Request) -> lm15.Response:
         """Return the stored reply, or ask, store and settle before anybody reads it; `hear` gets it as it comes."""
         if self._hear is not None:
             return await self._heard(request, self._hear)
-        opened = await accounts.open_call(self._digest(request), self.purpose)
-        if opened.stored:
-            return self._replayed(opened.call_id, opened.stored)
-        call = Call(opened.call_id, self, request)
+        call = Call(self, request)
+        stored = await call.open(self._digest(request))
+        if stored:
+            return self._replayed(call.id, stored)
         try:
             async with accounts.renewed(call.id, self.purpose.tenant_id):
                 response = await self._failover.complete(request, call.admit)
@@ -84,12 +85,12 @@ class MeteredEngine(Capabilities):
 
     async def stream(self, request: lm15.Request) -> AsyncGenerator[Any]:
         """Yield events; a stream that is left or breaks half-way is charged for what it said."""
-        opened = await accounts.open_call(self._digest(request), self.purpose)
-        if opened.stored:
-            for event in lm15.response_to_events(self._replayed(opened.call_id, opened.stored)):
+        call = Call(self, request)
+        stored = await call.open(self._digest(request))
+        if stored:
+            for event in lm15.response_to_events(self._replayed(call.id, stored)):
                 yield event
             return
-        call = Call(opened.call_id, self, request)
         said: list[str] = []
         try:
             events = self._failover.stream(request, call.admit)
@@ -122,31 +123,41 @@ class MeteredEngine(Capabilities):
         self.calls.append(Spoken(call_id, stored.target, stored.fallback, stored.usage, stored.cost))
         return response_from_dict(stored.reply)
 
-    async def reserve(self, call_id: UUID, target: Target, amount: Decimal) -> None:
-        fallback = self.is_fallback(target)
-        await accounts.reserve(call_id, self.purpose, amount, model=self._model, target=target, fallback=fallback)
-
     def is_fallback(self, target: Target) -> bool:
-        return target is not self._failover.targets[0]
+        return target is not self.first
 
 
 class Call:
     """Follow one request from its first reservation to its settlement."""
 
-    def __init__(self, call_id: UUID, engine: MeteredEngine, request: lm15.Request) -> None:
-        self.id, self.reserved = call_id, Decimal(0)
+    def __init__(self, engine: MeteredEngine, request: lm15.Request) -> None:
+        self.id, self.reserved = uuid4(), Decimal(0)
         self.target: Target | None = None
         self._engine, self._request, self._prompt_tokens = engine, request, 0
+        self._ahead: Ahead | None = None
         self._ended = False
+
+    async def open(self, digest: str) -> Stored | None:
+        """Open the call, the first target's worst case reserved with it where possible; return what is stored."""
+        first = self._engine.first
+        amount = self._worst_case(first, self._request)
+        ahead = None if amount is None else Ahead(first, amount, self._engine.model)
+        opened = await accounts.open_call(digest, self._engine.purpose, ahead)
+        self.id, self._ahead = opened.call_id, ahead if opened.is_reserved else None
+        return opened.stored
 
     async def admit(self, target: Target, request: lm15.Request) -> None:
         """Reserve the worst case at this target's price. Raises BudgetExhausted and PriceUnknown."""
-        amount = self._worst_case(target, request)
-        if amount is None and not target.allow_unknown_price:
-            raise PriceUnknown(
-                f"No price is known for '{target.name}': give it one in the block, or allow an unknown price there."
-            )
-        await self._engine.reserve(self.id, target, amount or Decimal(0))
+        if self._ahead is not None and self._ahead.target is target:
+            amount: Decimal | None = self._ahead.amount
+        else:
+            amount = self._worst_case(target, request)
+            if amount is None and not target.allow_unknown_price:
+                raise PriceUnknown(
+                    f"No price is known for '{target.name}': give it one in the block, or allow an unknown price there."
+                )
+            asked: Any = {"model": self._engine.model, "target": target, "fallback": self._engine.is_fallback(target)}
+            await accounts.reserve(self.id, self._engine.purpose, amount or Decimal(0), **asked)
         self.target, self.reserved = target, max(self.reserved, amount or Decimal(0))
 
     def _worst_case(self, target: Target, request: lm15.Request) -> Decimal | None:

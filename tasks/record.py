@@ -83,7 +83,4 @@ async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, s
     not_passed_over = col(Query.refusal).is_distinct_from(LAPSED)
     still_open = (col(Query.id) == query_id, col(Query.status).notin_(("done", "refused")), not_passed_over)
     closed = update(Query).where(*still_open).values(status=status, finished_at=datetime.now(UTC), **values)
-    if not (await connection.execute(closed)).rowcount:
-        return False
-    await event_log.append(connection, query_id, tenant_id, f"query.{status}")
-    return True
+    return await event_log.append_if(connection, closed.returning(col(Query.id)), tenant_id, f"query.{status}")

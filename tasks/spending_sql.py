@@ -21,6 +21,30 @@ with opened as (
 select count(*) from opened
 """)
 
+# The same with the first target's worst case, as far as both limits allow it; one that is opened and not counted has
+# been overtaken by others on the way to the day's limit, and has to be rolled back.
+OPEN_RESERVED = text("""
+with limits as (
+  select coalesce(max(request_limit), :request_limit) as request, coalesce(max(daily_limit), :daily_limit) as daily
+  from budget where tenant_id = :tenant
+), opened as (
+  insert into model_call
+    (id, tenant_id, request_hash, query_id, flow, role, state, day, leased_until, reserved, target, model, fallback)
+  select :id, :tenant, :digest, cast(:query_id as uuid), cast(:flow as text), :role, 'reserved',
+         (now() at time zone 'utc')::date, now() + interval '60 seconds', :amount, :target, :model, false
+  from limits l where :amount <= l.request and (:amount = 0 or :amount <= l.daily)
+  on conflict (tenant_id, request_hash) where state in ('reserved', 'settled') do nothing
+  returning tenant_id, day
+), counted as (
+  insert into spend as s (id, tenant_id, day, reserved, spent, reservations, settlements, releases, replays)
+  select gen_random_uuid(), tenant_id, day, :amount, 0, 1, 0, 0, 0 from opened
+  on conflict (tenant_id, day) do update set reservations = s.reservations + 1, reserved = s.reserved + :amount
+  where :amount = 0 or s.reserved + s.spent + :amount <= (select daily from limits)
+  returning day
+)
+select (select count(*) from opened) as opened, (select count(*) from counted) as counted
+""")
+
 FIND = text("""
 select id, state, reply, target, fallback, prompt_tokens, completion_tokens, cost, leased_until < now() as stale
 from model_call where tenant_id = :tenant and request_hash = :digest and state in ('reserved', 'settled')

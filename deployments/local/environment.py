@@ -27,6 +27,13 @@ QUIET = {
     "PYTHONUNBUFFERED": "1",
 }
 
+DAY_SECONDS = 86_400
+# Prefect's own vacuum forgets events alone; "flow_runs" takes finished runs with their task runs, logs and artifacts.
+RETENTION = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * DAY_SECONDS),
+}
+
 
 def embedded_prefect_url(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.prefect_port}/api"
@@ -90,11 +97,11 @@ def owner(place: Layout, settings: Settings, url: str) -> dict[str, str]:
 
 
 def prefect_server(place: Layout, settings: Settings) -> dict[str, str]:
-    """Return the environment of the embedded Prefect server."""
+    """Return the environment of the embedded Prefect server; how long it keeps runs the user may say otherwise."""
     server = {"HOST": "127.0.0.1", "PORT": str(settings.prefect_port)}
     server["AUTH_STRING"] = read_secret(place.secrets, "prefect-auth")
     named = {f"PREFECT_SERVER_API_{name}": value for name, value in server.items()}
-    return shared(place, settings) | named | {"PREFECT__SERVER_FINAL": "1"}
+    return RETENTION | shared(place, settings) | named | {"PREFECT__SERVER_FINAL": "1"}
 
 
 def bare() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from pydantic import Field
 from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.queries import Asked, inquiry
-from deployments.shim.runs import Runs
+from deployments.shim.runs import Opening, Runs
 from deployments.shim.streams import DEPLOYMENT, EventStream, Streams, place_for
 from flows.answer import answer_query
 from kowai.errors import InvalidInput
@@ -63,15 +64,16 @@ async def chat(asked: Chat, caller: Asker, request: Request, last_event_id: Last
     if known is not None:
         return await _resumed(known, after, caller, request)
     wanted = inquiry(asked, caller, streamed=asked.stream)
+    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     if not asked.stream:
-        query_id = await receive_query(wanted, caller.tenant_id, durable=False)
+        query_id = await receive_query(wanted, caller.tenant_id, durable=False, along=opened.with_query)
         runs: Runs = request.app.state.runs
-        await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
+        await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
         return await read_answer(query_id, caller.tenant_id)
     async with place_for(caller) as place:
-        query_id = await receive_query(wanted, caller.tenant_id, durable=False)
+        query_id = await receive_query(wanted, caller.tenant_id, durable=False, along=opened.with_query)
         streams: Streams = request.app.state.streams
-        streams.begin(query_id, caller.tenant_id, finish=asked.on_disconnect == "finish")
+        streams.begin(query_id, opened, finish=asked.on_disconnect == "finish")
         told = _events(streams, query_id, caller.tenant_id, 0)
         return EventStream(told, place.pop_all(), **{"X-Query-Id": str(query_id)})
 

@@ -1,6 +1,7 @@
 """OpenAI's chat completions and models, so that its clients can talk to KowAI: a persona is a model."""
 
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,7 +14,7 @@ from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
 from deployments.shim.openai_stream import Chunks
 from deployments.shim.queries import DEPLOYMENT
-from deployments.shim.runs import Runs
+from deployments.shim.runs import Opening, Runs
 from deployments.shim.streams import EventStream, Streams, place_for
 from flows.answer import answer_query
 from kowai.conversations import Turn
@@ -81,9 +82,10 @@ async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[
         raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(askable())}.")
     if wanted.stream:
         return await _stream(wanted, caller, request.app.state.streams)
-    query_id = await receive_query(_inquiry(wanted, caller.id), caller.tenant_id, durable=False)
+    question, opened = _inquiry(wanted, caller.id), Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
+    query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.with_query)
     runs: Runs = request.app.state.runs
-    await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, query_id=query_id)
+    await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
     answer = await read_answer(query_id, caller.tenant_id)
     message = {"role": "assistant", "content": text_of(answer), **extras(answer)}
     return {
@@ -98,9 +100,10 @@ async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[
 
 async def _stream(wanted: Completion, caller: Principal, streams: Streams) -> EventStream:
     include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
+    question, opened = _inquiry(wanted, caller.id), Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     async with place_for(caller) as place:
-        query_id = await receive_query(_inquiry(wanted, caller.id), caller.tenant_id, durable=False)
-        streams.begin(query_id, caller.tenant_id)
+        query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.with_query)
+        streams.begin(query_id, opened)
         told = streams.follow(query_id, caller.tenant_id)
         chunks = Chunks(query_id, wanted.model, include_usage=include_usage)
         return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)), place.pop_all())

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from deployments.shim.identity import Principal
-from deployments.shim.runs import Runs
+from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
 from kowai.errors import KowaiError
 from tasks.enter import streaming
@@ -53,11 +53,11 @@ class Streams:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def begin(self, query_id: UUID, tenant_id: UUID, *, finish: bool = False) -> None:
-        """Answer a stored question here; unless it is to `finish`, only for as long as somebody listens."""
+    def begin(self, query_id: UUID, opened: Opening, *, finish: bool = False) -> None:
+        """Answer a question stored with its run's record; unless it is to `finish`, only while somebody listens."""
         live = Live(query_id, finish)
         self._live[query_id] = live
-        live.task = asyncio.create_task(self._answer(query_id, tenant_id))
+        live.task = asyncio.create_task(self._answer(query_id, opened))
         self._stop_unheard_after(UNHEARD_SECONDS, live)
 
     async def follow(self, query_id: UUID, tenant_id: UUID, after: int = 0) -> AsyncGenerator[list[Fact]]:
@@ -82,9 +82,10 @@ class Streams:
         if not live.finish and not live.listeners:
             asyncio.get_running_loop().call_later(seconds, stop)
 
-    async def _answer(self, query_id: UUID, tenant_id: UUID) -> None:
+    async def _answer(self, query_id: UUID, opened: Opening) -> None:
+        tenant_id = opened.tenant_id
         try:
-            await self._runs.run(answer_query, DEPLOYMENT, tenant_id=tenant_id, query_id=query_id)
+            await self._runs.run(answer_query, DEPLOYMENT, tenant_id=tenant_id, opened=opened, query_id=query_id)
         except asyncio.CancelledError:
             await close_stopped(query_id, tenant_id, STOPPED)
         except Exception as error:  # the flow has recorded it, and the last fact says so

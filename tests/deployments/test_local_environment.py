@@ -1,4 +1,5 @@
 import base64
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,20 @@ def test_nobody_is_told_about_our_users(place: Layout) -> None:
 @pytest.mark.parametrize(("host", "url"), [("0.0.0.0", "http://127.0.0.1:8100"), ("::1", "http://[::1]:8100")])
 def test_the_address_shown_is_one_that_this_computer_reaches(host: str, url: str) -> None:
     assert environment.shim_url(settings(host=host, port=8100)) == url
+
+
+def test_the_embedded_prefect_server_forgets_old_runs_logs_and_events_unless_told_otherwise(
+    place: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import Settings as PrefectSettings
+
+    for name, value in environment.prefect_server(place, settings()).items():
+        if name.startswith("PREFECT_SERVER_"):
+            monkeypatch.setenv(name, value)
+    server = PrefectSettings().server
+    assert server.services.db_vacuum.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+    assert server.services.db_vacuum.retention_period == timedelta(days=30)
+    assert server.events.retention_period == timedelta(days=7)
+    monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", "864000")
+    told = environment.prefect_server(place, settings())
+    assert told["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] == "864000"

@@ -13,7 +13,8 @@ from prefect_docker.worker import DockerWorker, DockerWorkerJobConfiguration
 
 from deployments import pools, scale
 from deployments.bootstrap import CATALOGUE, catalogue, deploy, load_flow, make_pool
-from kowai.errors import InvalidInput
+from deployments.warm.hosts import keep_to_one_host
+from kowai.errors import CannotStart, InvalidInput
 from kowai.settings import settings
 
 INFRA = CATALOGUE.parent / "infra"
@@ -86,3 +87,14 @@ async def test_named_deployments_move_with_image_and_variables_and_come_back(cli
     assert (await pool_of("answer-query")).work_pool_name == settings().work_pool
     with pytest.raises(InvalidInput, match="nothing"):
         await scale.scale_out("docker", ["nothing"], {})
+
+
+async def test_a_worker_of_a_second_computer_is_refused_while_prefect_lives_in_sqlite(
+    client: PrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keep_to_one_host(embedded=False)  # somebody's own server, of which nothing is known
+    await keep_to_one_host(embedded=True)
+    await keep_to_one_host(embedded=False)
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    with pytest.raises(CannotStart, match="only that computer may have a worker"):
+        await keep_to_one_host(embedded=False)
