@@ -15,8 +15,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from kowai.errors import Unavailable
-from kowai.tenancy import entry
+from kowai.errors import TenantSuspended, Unavailable
+from kowai.tenancy import SUSPENDED, entry
 
 # A cached generic plan would pick one index for every tenant's size.
 SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
@@ -53,13 +53,16 @@ class Database(Block):
         return engines[key]
 
     @asynccontextmanager
-    async def transaction(self, tenant_id: UUID | None, *, durable: bool = True) -> AsyncGenerator[AsyncConnection]:
-        """Open one transaction that sees one tenant. Raises TenantMissing, and Unavailable when it cannot connect.
+    async def transaction(
+        self, tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False
+    ) -> AsyncGenerator[AsyncConnection]:
+        """Open one transaction that sees one tenant.
 
+        Raises TenantMissing, TenantSuspended unless it is meant for such a tenant, and Unavailable without a database.
         `durable=False` is for what may be lost with the machine because it is said again or was never promised.
         """
         try:
-            begin = entry(tenant_id, durable=durable)
+            begin = entry(tenant_id, durable=durable, even_suspended=even_suspended)
             async with self.engine().begin() as connection:
                 driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
                 await driver.execute(cast("LiteralString", begin))
@@ -67,6 +70,10 @@ class Database(Block):
         except psycopg.OperationalError as error:
             await self.engine().dispose()  # what one connection has lost, those at rest have lost as well
             raise _away(error) from error
+        except psycopg.DatabaseError as error:
+            if error.sqlstate == SUSPENDED:
+                raise TenantSuspended("This tenant is suspended.") from error
+            raise
         except DBAPIError as error:
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise _away(error) from error

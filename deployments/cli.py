@@ -13,6 +13,7 @@ from deployments.commands import (
     evaluating,
     guarding,
     holding,
+    hosting,
     ingesting,
     inspecting,
     measuring,
@@ -47,7 +48,7 @@ for command in (holding.documents, holding.forget):
     app.command()(command)
 for command in (entering.login, entering.logout):
     app.command()(command)
-for group in (entering.users, entering.keys, auditing.audit):
+for group in (entering.users, entering.keys, auditing.audit, hosting.tenants):
     app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
 app.add_typer(sourcing.app, name="sources")

@@ -43,6 +43,10 @@ class Forbidden(KowaiError):
     code, http_status = "forbidden", 403
 
 
+class TenantSuspended(Forbidden):
+    code = "tenant_suspended"
+
+
 class NotFound(KowaiError):
     code, http_status = "not_found", 404
 

@@ -21,6 +21,16 @@ begin
 end $$
 """
 
+SUSPENDED = "KW001"
+REFUSE_SUSPENDED = f"""
+create or replace function refuse_suspended(id_of_tenant uuid) returns void language plpgsql stable as $$
+begin
+  if exists (select from tenant t where t.id = id_of_tenant and t.suspended) then
+    raise exception 'this tenant is suspended' using errcode = '{SUSPENDED}';
+  end if;
+end $$
+"""
+
 
 def locks(table: str, column: str = "tenant_id") -> Iterable[str]:
     """Return the statements that let a row of `table` be seen and written by its own tenant only."""
@@ -34,7 +44,7 @@ def is_tenant_owned(table: Table) -> bool:
     return "tenant_id" in table.columns
 
 
-def entry(tenant_id: UUID | None, *, durable: bool = True) -> str:
+def entry(tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False) -> str:
     """Return what begins a transaction and binds it to one tenant, in one round trip. Raises TenantMissing for None.
 
     One that is not `durable` may be undone by a power cut in the second after it; it never waits for the disk.
@@ -42,4 +52,6 @@ def entry(tenant_id: UUID | None, *, durable: bool = True) -> str:
     if tenant_id is None:
         raise TenantMissing("This request belongs to no tenant.")
     settings = {"app.tenant": UUID(str(tenant_id)), "synchronous_commit": "on" if durable else "off"}
-    return "begin; select " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    calls = [f"set_config('{name}', '{value}', true)" for name, value in settings.items()]
+    calls += [] if even_suspended else [f"refuse_suspended('{settings['app.tenant']}')"]
+    return f"begin; select {', '.join(calls)}"

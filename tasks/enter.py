@@ -8,7 +8,7 @@ from uuid import UUID, uuid4, uuid5
 from sqlalchemy import TextClause
 
 from blocks.connections import database
-from kowai.errors import Forbidden, Unauthenticated, Unavailable
+from kowai.errors import Unauthenticated, Unavailable
 from kowai.limits import Quota, StreamsExhausted
 from kowai.settings import settings
 from tasks.enter_sql import BY_ADDRESS, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STREAM
@@ -16,10 +16,6 @@ from tasks.enter_sql import BY_ADDRESS, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STRE
 STRANGERS_PER_MINUTE = 60
 NOBODY = UUID(int=0)
 STREAM_WAIT_SECONDS = 5
-
-
-class TenantSuspended(Forbidden):
-    code = "tenant_suspended"
 
 
 class Entrant(NamedTuple):
@@ -61,8 +57,6 @@ async def _enter(statement: TextClause, tenant_id: UUID, **caller: Any) -> Entra
         row = found.one_or_none()
     if row is None:
         raise Unauthenticated("This key or login is wrong, revoked or expired.")
-    if row.suspended:
-        raise TenantSuspended("This tenant is suspended.")
     quotas = [Quota("caller", row.own_rate, row.own_spare)]
     if row.whole_spare is not None:
         quotas.append(Quota("tenant", row.whole_rate, row.whole_spare))

@@ -21,7 +21,7 @@ caller as (
 # The caller's own rate is taken first and the tenant's only after it, so that one flooding key starves no other.
 # Tokens are summed only for those whose allowance names a number of them.
 LIMITS = """
-select caller.*, tenant.suspended, own_rate, whole_rate, own_left.spare as own_spare, whole_left.spare as whole_spare,
+select caller.*, own_rate, whole_rate, own_left.spare as own_spare, whole_left.spare as whole_spare,
   coalesce(own.streams, :own_streams) as own_streams, coalesce(whole.streams, :whole_streams) as whole_streams,
   case when own.tokens_per_day is not null then own.tokens_per_day - (
     select coalesce(sum(m.prompt_tokens + m.completion_tokens), 0) from model_call m join query q on q.id = m.query_id
@@ -30,13 +30,12 @@ select caller.*, tenant.suspended, own_rate, whole_rate, own_left.spare as own_s
   case when whole.tokens_per_day is not null then whole.tokens_per_day - (
     select coalesce(sum(m.prompt_tokens + m.completion_tokens), 0) from model_call m
     where m.tenant_id = :tenant and m.day = (now() at time zone 'utc')::date) end as whole_tokens
-from caller join tenant on tenant.id = :tenant
+from caller
 left join allowance own on own.tenant_id = :tenant and own.subject = caller.id
 left join allowance whole on whole.tenant_id = :tenant and whole.subject = :tenant
 cross join lateral (select coalesce(own.requests_per_minute, :own_rate) as own_rate,
   coalesce(whole.requests_per_minute, :whole_rate) as whole_rate) rates
-cross join lateral (
-  select case when not tenant.suspended then take_request(:tenant, caller.id, own_rate) end as spare) own_left
+cross join lateral (select take_request(:tenant, caller.id, own_rate) as spare) own_left
 cross join lateral (
   select case when own_left.spare >= interval '0' then take_request(:tenant, :tenant, whole_rate) end as spare
 ) whole_left

@@ -53,7 +53,7 @@ async def forget(
         counts |= {"vanished": 1} if vanished else {}
         counts["originals"] = await _let_go(connection, originals, tenant_id)
         facts = {"document_id": document_id, "requested_by": requested_by, "counts": counts}
-        return await _certify(connection, facts | {"name_hash": erasure.name_hash(tenant_id, external_id)}, tenant_id)
+        return await certify(connection, facts | {"name_hash": erasure.name_hash(tenant_id, external_id)}, tenant_id)
 
 
 async def name_of(document_id: UUID, tenant_id: UUID) -> str:
@@ -102,7 +102,7 @@ async def _let_go(connection: AsyncConnection, originals: list[str], tenant_id: 
     return len(rows)
 
 
-async def _certify(connection: AsyncConnection, facts: dict[str, Any], tenant_id: UUID) -> Certificate:
+async def certify(connection: AsyncConnection, facts: dict[str, Any], tenant_id: UUID) -> Certificate:
     newest = select(col(DeletionCertificate.hash)).order_by(col(DeletionCertificate.created_at).desc()).limit(1)
     previous = await connection.scalar(newest)
     now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()

@@ -21,10 +21,10 @@ async def remove_originals(tenant_id: UUID) -> int:
     async with (await database()).transaction(tenant_id) as connection:
         entries = list(await connection.scalars(waiting))
     removed = 0
-    for entry_id in entries:
-        async with outbox.delivery(entry_id, tenant_id) as held:
-            path = held.payload["path"] if held is not None else ""
-            if held is not None and await held.connection.scalar(text(erasure.UNUSED), {"paths": [path]}):
-                last_put = datetime.fromisoformat(held.payload["at"])
+    async with outbox.delivery(entries, tenant_id) as held:
+        for entry_id, payload in held.payloads.items():
+            path, last_put = payload["path"], datetime.fromisoformat(payload["at"])
+            if await held.connection.scalar(text(erasure.UNUSED), {"paths": [path]}):
                 removed += await bucket().remove(path, last_put=last_put)
+            held.delivered.add(entry_id)
     return removed

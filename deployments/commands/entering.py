@@ -55,7 +55,7 @@ def add_user(
     email: str, role: Role = "viewer", name: str = "", url: Url = None, key: Key = None, state: State = None
 ) -> None:
     """Add a user and print the token by which they set their password: `kowai users password`."""
-    added = _send("POST", "/api/v1/users", {"email": email, "role": role, "name": name}, url, key)
+    added = send("POST", "/api/v1/users", {"email": email, "role": role, "name": name}, url, key)
     typer.echo(f"{added['user']['id']}  {email}  {role}\nPassword token, good for a day: {added['password_token']}")
 
 
@@ -69,20 +69,20 @@ def change_user(
 ) -> None:
     """Change a user's role, shut them out or let them in again."""
     change = {"role": role, "disabled": disable}
-    _send("PATCH", f"/api/v1/users/{user_id}", {n: v for n, v in change.items() if v is not None}, url, key)
+    send("PATCH", f"/api/v1/users/{user_id}", {n: v for n, v in change.items() if v is not None}, url, key)
 
 
 @users.command("reset")
 def reset_password(user_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
     """Print a token by which a user sets a new password."""
-    typer.echo(_send("POST", f"/api/v1/users/{user_id}/password-token", None, url, key)["password_token"])
+    typer.echo(send("POST", f"/api/v1/users/{user_id}/password-token", None, url, key)["password_token"])
 
 
 @users.command("password")
 def set_password(token: str, url: Url = None, state: State = None) -> None:
     """Set your password by the token that an admin gave you."""
     password = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
-    _send("POST", "/api/v1/auth/password-reset", {"token": token, "password": password}, url, "nobody yet")
+    send("POST", "/api/v1/auth/password-reset", {"token": token, "password": password}, url, "nobody yet")
     typer.echo("Your password is set: log in with `kowai login`.")
 
 
@@ -105,7 +105,7 @@ def make_key(
 ) -> None:
     """Make a key and print it, this once."""
     wanted = {"name": name, "role": role, "scopes": scope or None, "expires_at": expires_at}
-    typer.echo(_send("POST", "/api/v1/keys", wanted, url, key)["key"])
+    typer.echo(send("POST", "/api/v1/keys", wanted, url, key)["key"])
 
 
 @keys.command("rotate")
@@ -116,13 +116,13 @@ def rotate_key(
     key: Key = None,
 ) -> None:
     """Make a key's successor and print it, this once."""
-    typer.echo(_send("POST", f"/api/v1/keys/{key_id}/rotate", {"overlap_hours": overlap_hours}, url, key)["key"])
+    typer.echo(send("POST", f"/api/v1/keys/{key_id}/rotate", {"overlap_hours": overlap_hours}, url, key)["key"])
 
 
 @keys.command("revoke")
 def revoke_key(key_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
     """End a key at once."""
-    _send("DELETE", f"/api/v1/keys/{key_id}", None, url, key)
+    send("DELETE", f"/api/v1/keys/{key_id}", None, url, key)
 
 
 def _get(path: str, url: str | None, key: str | None) -> Any:
@@ -132,7 +132,7 @@ def _get(path: str, url: str | None, key: str | None) -> Any:
         return api.get(path)
 
 
-def _send(method: str, path: str, body: Any, url: str | None, key: str | None) -> Any:
+def send(method: str, path: str, body: Any, url: str | None, key: str | None) -> Any:
     from deployments.commands.api import Api
 
     with Api(url, key) as api:

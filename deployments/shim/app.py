@@ -34,6 +34,7 @@ from deployments.shim import (
     site,
     sources,
     suites,
+    tenants,
     users,
 )
 from deployments.shim.errors import add_error_handlers
@@ -71,7 +72,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
     conversing = (queries, conversations, feedback, replays, chat)
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
-    entering = (auth, users, keys, audit)
+    entering = (auth, users, keys, audit, tenants)
     evaluating = (suites, evaluations)
     keeping = (documents, holdings, sources, dead_letters)
     for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):

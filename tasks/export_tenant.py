@@ -1,0 +1,71 @@
+"""Everything that is kept of a tenant, as one ZIP file: a JSON Lines file for each table, and the originals."""
+
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+from anyio import to_thread
+from sqlalchemy import text
+
+from blocks.connections import bucket, database
+from kowai.errors import NotFound
+from kowai.tenant_tables import SECRET_COLUMNS, tenant_tables
+from kowai.types import Value
+
+ROWS = 1_000
+PIECE = 1 << 20
+FOLDER = "exports"
+
+
+class Export(Value):
+    """Say what an export holds and by which name it is fetched."""
+
+    name: str
+    bytes: int
+    rows: dict[str, int]
+    files: int
+
+
+async def export_tenant(tenant_id: UUID) -> Export:
+    """Write the export into the tenant's folder of the bucket."""
+    store, rows = await database(), dict[str, int]()
+    with tempfile.NamedTemporaryFile(suffix=".zip") as draft:
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+            async with store.transaction(tenant_id, even_suspended=True) as connection:
+                for name in (table.name for table in tenant_tables()):
+                    hidden = "".join(f" - '{column}'" for column in SECRET_COLUMNS)
+                    found = await connection.stream(text(f'select (to_jsonb(t){hidden})::text from "{name}" t'))  # noqa: S608
+                    with archive.open(f"{name}.jsonl", "w", force_zip64=True) as lines:
+                        rows[name] = 0
+                        async for part in found.scalars().partitions(ROWS):
+                            rows[name] += len(part)
+                            await to_thread.run_sync(lines.write, "".join(f"{row}\n" for row in part).encode())
+            files = await to_thread.run_sync(_add_files, archive, bucket().folder / str(tenant_id))
+        draft.seek(0)
+        path = await bucket().put(tenant_id, await to_thread.run_sync(draft.read))
+    name = path.rpartition("/")[2]
+    return Export(name=name, bytes=(bucket().folder / path).stat().st_size, rows=rows, files=files)
+
+
+def _add_files(archive: zipfile.ZipFile, folder: Path) -> int:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in files:
+        archive.write(path, f"files/{path.name}")
+    return len(files)
+
+
+async def read_export(name: str, tenant_id: UUID) -> AsyncIterator[bytes]:
+    """Return an export's bytes, piece by piece. Raises NotFound."""
+    path = f"{tenant_id}/{name[:2]}/{name}"
+    if len(name) != 64 or not name.isalnum() or not (bucket().folder / path).exists():
+        raise NotFound("There is no such export.")
+    file = await to_thread.run_sync(bucket().open, path)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        with file:
+            while piece := await to_thread.run_sync(file.read, PIECE):
+                yield piece
+
+    return pieces()

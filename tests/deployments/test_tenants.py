@@ -1,0 +1,116 @@
+"""Tenants live side by side, are stopped at once, exported whole and erased without a trace."""
+
+import io
+import json
+import zipfile
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text
+
+from blocks.connections import bucket
+from kowai.errors import TenantSuspended
+from kowai.tables.ingestion import Source
+from kowai.tenant_tables import tenant_tables
+from tasks.accept import remember
+from tasks.receive import Inquiry, receive_query
+from tests.deployments.conftest import People
+
+
+async def rows_of(people: People, tenant: UUID) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    async with people.database.transaction(tenant, even_suspended=True) as connection:
+        for table in tenant_tables():
+            counts[table.name] = await connection.scalar(select(func.count()).select_from(table)) or 0
+    return counts
+
+
+async def test_ten_tenants_side_by_side_see_only_their_own(people: People, tenant: UUID) -> None:
+    made: list[tuple[UUID, str]] = []
+    async with people.admin(tenant, "platform_admin") as platform:
+        for number in range(10):
+            reply = (await platform.post("/api/v1/tenants", json={"name": f"tenant-{number}"})).json()
+            made.append((UUID(reply["tenant"]["id"]), reply["key"]))
+        assert len((await platform.get("/api/v1/tenants")).json()) == 11
+    asked: list[UUID] = []
+    for number, (tenant_id, _) in enumerate(made):
+        await remember([f"folder-{number}"], tenant_id)
+        asked.append(await receive_query(Inquiry(f"What does tenant {number} know?"), tenant_id))
+    for number, (tenant_id, key) in enumerate(made):
+        async with people.calling(key) as admin:
+            codes = [(await admin.get(f"/api/v1/query/{query_id}")).status_code for query_id in asked]
+            assert codes == [200 if other == number else 404 for other in range(10)]
+            assert (await admin.get("/api/v1/tenants")).status_code == 403
+        async with people.database.transaction(tenant_id) as connection:
+            assert (await connection.scalars(select(Source.uri))).all() == [f"folder-{number}"]
+
+
+async def test_a_suspended_tenant_has_no_request_and_no_run_until_it_goes_on(
+    people: People, tenant: UUID, other_tenant: UUID
+) -> None:
+    key = await people.key(other_tenant, "admin")
+    async with people.admin(tenant, "platform_admin") as platform, people.calling(key) as admin:
+        await platform.patch(f"/api/v1/tenants/{other_tenant}", json={"suspended": True})
+        refused = await admin.get("/api/v1/auth/me")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "tenant_suspended")
+        with pytest.raises(TenantSuspended):
+            await receive_query(Inquiry("Is anybody there?"), other_tenant)
+        assert (await platform.get("/api/v1/auth/me")).status_code == 200
+        await platform.patch(f"/api/v1/tenants/{other_tenant}", json={"suspended": False})
+        assert (await admin.get("/api/v1/auth/me")).status_code == 200
+
+
+async def test_an_export_holds_every_table_and_file_and_no_secret(
+    people: People, tenant: UUID, other_tenant: UUID
+) -> None:
+    await remember(["mine"], tenant)
+    await remember(["theirs"], other_tenant)
+    await bucket().put(tenant, b"an original")
+    async with people.admin(tenant) as admin:
+        export = (await admin.post("/api/v1/export")).json()
+        content = (await admin.get(f"/api/v1/exports/{export['name']}")).content
+    async with people.admin(other_tenant) as stranger:
+        assert (await stranger.get(f"/api/v1/exports/{export['name']}")).status_code == 404
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = {name.removesuffix(".jsonl") for name in archive.namelist() if name.endswith(".jsonl")}
+    assert names == {table.name for table in tenant_tables()}
+    assert [json.loads(line)["uri"] for line in archive.read("source.jsonl").splitlines()] == ["mine"]
+    assert "digest" not in json.loads(archive.read("api_key.jsonl").splitlines()[0])
+    assert [archive.read(name) for name in archive.namelist() if name.startswith("files/")] == [b"an original"]
+
+
+async def test_erasing_empties_every_table_removes_the_files_and_leaves_the_others(
+    people: People, tenant: UUID, other_tenant: UUID
+) -> None:
+    await remember(["mine"], tenant)
+    await remember(["theirs"], other_tenant)
+    await bucket().put(other_tenant, b"an original")
+    async with people.admin(other_tenant) as admin:
+        await admin.post("/api/v1/keys", json={"name": "website"})
+        await receive_query(Inquiry("What do you know?"), other_tenant)
+    path, name = f"/api/v1/tenants/{other_tenant}", {"name": "other"}
+    async with people.admin(tenant, "platform_admin") as platform:
+        assert (await platform.request("DELETE", path, json=name)).status_code == 409
+        await platform.patch(path, json={"suspended": True})
+        assert (await platform.request("DELETE", path, json={"name": "default"})).status_code == 422
+        certificate = (await platform.request("DELETE", path, json=name)).json()
+    assert certificate["counts"]["source"] == 1
+    assert certificate["counts"]["audit_entry"] == 1
+    assert not any((await rows_of(people, other_tenant)).values())
+    assert not (bucket().folder / str(other_tenant)).exists()
+    assert (await rows_of(people, tenant))["source"] == 1
+    async with people.database.engine().connect() as connection:
+        assert await connection.scalar(text("select count(*) from tenant where name = 'other'")) == 0
+
+
+async def test_nobody_suspends_or_erases_the_tenant_they_act_for(people: People, tenant: UUID) -> None:
+    async with people.admin(tenant, "platform_admin") as platform:
+        path = f"/api/v1/tenants/{tenant}"
+        assert (await platform.patch(path, json={"suspended": True})).status_code == 403
+        assert (await platform.request("DELETE", path, json={"name": "default"})).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["", "Acme", "-acme", "a" * 64, "a b", "default"])
+async def test_names_that_cannot_be_used_are_refused(people: People, tenant: UUID, name: str) -> None:
+    async with people.admin(tenant, "platform_admin") as platform:
+        assert (await platform.post("/api/v1/tenants", json={"name": name})).status_code in (409, 422)
