@@ -159,13 +159,13 @@ async def statements(connection: AsyncConnection, question: str) -> kowai.search
 @pytest.mark.parametrize(
     ("filters", "admitted"),
     [
-        ({"external_ids": ["tea.md", "zoo.md"]}, {"tea.md", "zoo.md"}),
-        ({"external_id": "zoo.md"}, {"zoo.md"}),
-        ({"media_type": "text/html"}, {"page.html"}),
-        ({"metadata": {"team": "ops"}}, {"page.html"}),
-        ({"created_since": "2025-01-01"}, {"page.html"}),
-        ({"created_until": "2025-01-01", "external_ids": ["tea.md", "page.html"]}, {"tea.md"}),
-        ({"metadata": {"team": "nobody"}}, set[str]()),
+        ({"external_ids": ["tea.md", "zoo.md"]}, ["tea.md", "zoo.md"]),
+        ({"external_id": "zoo.md"}, ["zoo.md"]),
+        ({"media_type": "text/html"}, ["page.html"]),
+        ({"metadata": {"team": "ops"}}, ["page.html"]),
+        ({"created_since": "2025-01-01"}, ["page.html"]),
+        ({"created_until": "2025-01-01", "external_ids": ["tea.md", "page.html"]}, ["tea.md"]),
+        ({"metadata": {"team": "nobody"}}, []),
     ],
     ids=str,
 )
@@ -174,7 +174,7 @@ async def test_filters_admit_every_document_they_describe_and_no_other(
     tenant: UUID,
     monkeypatch: pytest.MonkeyPatch,
     filters: dict[str, object],
-    admitted: set[str],
+    admitted: list[str],
     few: int,
 ) -> None:
     await add_all(store, tenant)
@@ -183,7 +183,7 @@ async def test_filters_admit_every_document_they_describe_and_no_other(
         await add(connection, tenant, "page.html", "a page about penguins", **told)
     monkeypatch.setattr(kowai.search, "FEW", few)
     never_exact(monkeypatch)
-    assert set(await names(store, tenant, "black tea", **filters)) == admitted
+    assert sorted(await names(store, tenant, "black tea", **filters)) == sorted(admitted)
 
 
 async def test_a_filter_nobody_knows_is_refused_by_name(store: Database, tenant: UUID) -> None:
