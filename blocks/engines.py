@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from dspy import lm15
 
 from blocks.language_model import Target
+from blocks.speakers import speaker
 from kowai.circuits import Circuit
 from kowai.errors import KowaiError
 from kowai.overflow import is_overflow
@@ -20,9 +19,7 @@ R = TypeVar("R")
 Admit = Callable[[Target, lm15.Request], Awaitable[None]]
 Attempt = Callable[[Target, lm15.Request], Awaitable[R]]
 
-CONNECT_SECONDS = 2.0
 STREAM_FACTOR = 10  # a stream may take ten times as long as a reply, as long as its parts keep coming
-PROVIDER = "kowai-target"
 
 # The target's failures, not the request's. A wrong key is the operator's to see, so it is none of these.
 FAIL_OVER = (
@@ -36,9 +33,6 @@ FAIL_OVER = (
 )
 
 _circuits: dict[tuple[str, str], Circuit] = {}
-_providers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], lm15.AsyncOpenAIChatLM]] = (
-    WeakKeyDictionary()
-)
 
 
 def circuit_of(target: Target) -> Circuit:
@@ -111,7 +105,7 @@ class AsyncFailover(Capabilities):
         try:
             await admit(target, request)
             async with asyncio.timeout(target.timeout_seconds):
-                response = await _provider(target).complete(addressed(request, target))
+                response = await speaker(target).complete(addressed(request, target))
         except BaseException as error:
             judged = _judged(error, circuit)
             if judged is error:
@@ -183,7 +177,7 @@ def addressed(request: lm15.Request, target: Target) -> lm15.Request:
 
 async def _events(target: Target, request: lm15.Request) -> AsyncGenerator[Any]:
     """Yield the target's events, each in time, and all of them within the stream's own bound."""
-    source = cast(AsyncGenerator[Any], _provider(target).stream(addressed(request, target)))
+    source = cast(AsyncGenerator[Any], speaker(target).stream(addressed(request, target)))
     async with aclosing(source) as events:
         until = time.monotonic() + STREAM_FACTOR * target.timeout_seconds
         while True:
@@ -219,23 +213,3 @@ def _go_on(error: KowaiError | lm15.LM15Error, earlier: Exception | None) -> Exc
 def _is_garbled(error: BaseException) -> bool:
     """Recognise a reply that was not one: lm15 has no narrower class for a body it cannot read."""
     return type(error) is lm15.ProviderError and (error.status is None or error.status < 400)
-
-
-def _provider(target: Target) -> lm15.AsyncOpenAIChatLM:
-    """Return this loop's connections to the target's endpoint."""
-    providers = _providers.setdefault(asyncio.get_running_loop(), {})
-    key = (target.endpoint, target.api_key.get_secret_value())
-    if key not in providers:
-        providers[key] = _connected(*key)
-    return providers[key]
-
-
-def _connected(endpoint: str, api_key: str) -> lm15.AsyncOpenAIChatLM:
-    # Only OpenAI itself takes max_completion_tokens everywhere; a server that ignored the limit would cost more
-    # than was reserved.
-    dialect = "openai" if urlsplit(endpoint).hostname == "api.openai.com" else "lmstudio"
-    access = lm15.AccessPolicy(provider=PROVIDER, base_url=endpoint, env_keys=())
-    definition = lm15.ProviderDefinition.chat(access, compat=lm15.OpenAIChatCompat.preset(dialect))
-    timeouts = lm15.Timeouts(connect=CONNECT_SECONDS)  # how long a reply may take is the target's own setting
-    config = lm15.RouterConfig(env={}, api_keys={PROVIDER: api_key}, providers=(definition,), timeouts=timeouts)
-    return cast(lm15.AsyncOpenAIChatLM, lm15.AsyncLMRouter(config).lm(f"{PROVIDER}:any"))

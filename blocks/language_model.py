@@ -1,20 +1,29 @@
 """The models that may write an answer; with none, answers are extracted."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Self
 
 from prefect.blocks.core import Block
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
 
 class Target(BaseModel):
-    """Name one model behind one OpenAI-compatible endpoint."""
+    """Name one model behind one OpenAI-compatible endpoint, or behind a provider that LiteLLM translates for."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(title="Name", description="What answers say spoke, for example 'local' or 'openai'.")
     model: str = Field(title="Model", description="The name the endpoint serves it by.")
-    endpoint: str = Field(title="Endpoint", description="Base URL, for example http://127.0.0.1:11434/v1.")
+    endpoint: str = Field(
+        default="",
+        title="Endpoint",
+        description="Base URL, for example http://127.0.0.1:11434/v1; a provider that LiteLLM knows may need none.",
+    )
+    transport: Literal["openai", "litellm"] = Field(
+        default="openai",
+        title="Transport",
+        description="litellm: for a provider without an OpenAI-compatible door; name the model as in bedrock/MODEL.",
+    )
     api_key: SecretStr = Field(default=SecretStr("none"), title="API key", description="Sent as a bearer token.")
     roles: tuple[str, ...] = Field(
         default=(), title="Roles", description="What it is asked for: fast, careful, code, ... Empty: everything."
@@ -38,6 +47,12 @@ class Target(BaseModel):
         title="Allow an unknown price",
         description="Call it although no price is known: such calls cannot be counted against a limit.",
     )
+
+    @model_validator(mode="after")
+    def _is_reachable(self) -> Self:
+        if self.transport == "openai" and not self.endpoint:
+            raise ValueError("An endpoint is needed, unless the transport is litellm.")
+        return self
 
 
 class LanguageModel(Block):

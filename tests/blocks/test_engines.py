@@ -58,6 +58,25 @@ async def test_what_is_ones_own_fault_is_raised_at_once(
     assert second_server.asked == []
 
 
+async def test_what_litellm_translates_for_fails_over_and_streams_like_any_target(
+    model_server: ModelServer, second_server: ModelServer
+) -> None:
+    translated = {"transport": "litellm", "model": "hosted_vllm/served"}
+    first = model_server.target("translated", timeout_seconds=120.0).model_copy(update=translated)
+    model_server.script = [Act(status=503)]
+    engine = AsyncFailover([first, second_server.target("cloud")])
+    assert (await engine.complete(QUESTION)).model == "cloud-model"
+    assert "Paris" in ((await engine.complete(QUESTION)).text or "")
+    assert [event.type async for event in engine.stream(QUESTION)][-1] == "end"
+    assert (len(model_server.asked), len(second_server.asked)) == (3, 1)
+
+
+def test_a_target_without_an_endpoint_must_be_litellms() -> None:
+    with pytest.raises(ValueError, match="An endpoint is needed"):
+        Target(name="nowhere", model="m")
+    assert Target(name="cloud", model="bedrock/amazon.nova-pro", transport="litellm").endpoint == ""
+
+
 async def test_a_refused_connection_goes_to_the_next_target(second_server: ModelServer) -> None:
     engine = AsyncFailover([nobody(), second_server.target("cloud")])
     assert (await engine.complete(QUESTION)).model == "cloud-model"

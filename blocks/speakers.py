@@ -1,0 +1,64 @@
+"""What speaks with a target: lm15's own transport, or LiteLLM for providers that have no OpenAI-compatible door."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from importlib import import_module
+from typing import Any, cast
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from dspy import lm15
+from dspy.clients.engines import AsyncLiteLLMEngine
+
+from blocks.language_model import Target
+
+CONNECT_SECONDS = 2.0
+PROVIDER = "kowai-target"
+
+_speakers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], lm15.AsyncOpenAIChatLM]] = (
+    WeakKeyDictionary()
+)
+
+
+class _Translator(AsyncLiteLLMEngine):
+    """Import LiteLLM in a thread, which takes seconds, so that nobody else waits for it."""
+
+    async def complete(self, request: lm15.Request) -> lm15.Response:
+        await asyncio.to_thread(import_module, "litellm")
+        return await super().complete(request)
+
+    async def stream(self, request: lm15.Request) -> AsyncGenerator[Any]:
+        await asyncio.to_thread(import_module, "litellm")
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                yield event
+
+
+def speaker(target: Target) -> lm15.AsyncOpenAIChatLM | AsyncLiteLLMEngine:
+    """Return this loop's connections to the target's endpoint, or LiteLLM, which is imported when it is first asked."""
+    if target.transport == "litellm":
+        return _Translator(**_litellm_options(target))
+    speakers = _speakers.setdefault(asyncio.get_running_loop(), {})
+    key = (target.endpoint, target.api_key.get_secret_value())
+    if key not in speakers:
+        speakers[key] = _connected(*key)
+    return speakers[key]
+
+
+def _litellm_options(target: Target) -> dict[str, Any]:
+    """Return what LiteLLM is told; without a key it finds the provider's own credentials in the environment."""
+    key = target.api_key.get_secret_value()
+    told = {"api_base": target.endpoint, "api_key": "" if key == "none" else key, "timeout": target.timeout_seconds}
+    return {name: value for name, value in told.items() if value}
+
+
+def _connected(endpoint: str, api_key: str) -> lm15.AsyncOpenAIChatLM:
+    # Only OpenAI itself takes max_completion_tokens everywhere; a server that ignored the limit would cost more
+    # than was reserved.
+    dialect = "openai" if urlsplit(endpoint).hostname == "api.openai.com" else "lmstudio"
+    access = lm15.AccessPolicy(provider=PROVIDER, base_url=endpoint, env_keys=())
+    definition = lm15.ProviderDefinition.chat(access, compat=lm15.OpenAIChatCompat.preset(dialect))
+    timeouts = lm15.Timeouts(connect=CONNECT_SECONDS)  # how long a reply may take is the target's own setting
+    config = lm15.RouterConfig(env={}, api_keys={PROVIDER: api_key}, providers=(definition,), timeouts=timeouts)
+    return cast(lm15.AsyncOpenAIChatLM, lm15.AsyncLMRouter(config).lm(f"{PROVIDER}:any"))
