@@ -24,7 +24,8 @@ SUFFIXES = frozenset((*ZIPS, ".tar", ".tgz", ".tbz2", ".txz", *SQUEEZED))
 DIRECTORY_BYTES = 20_000_000
 ENCRYPTED = 1
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, struct.error)
-BROKEN = (*DAMAGED, OSError, ValueError, RuntimeError, EOFError, LookupError)
+# TypeError: tarfile meets a gzip header that ends too early.
+BROKEN = (*DAMAGED, OSError, ValueError, RuntimeError, EOFError, LookupError, TypeError)
 
 
 class Bounds(NamedTuple):

@@ -31,6 +31,7 @@ def make_access_token(caller: Caller, now: datetime) -> str:
 def read_access_token(token: str) -> Caller:
     """Return who a token speaks for. Raises Unauthenticated for one that is forged, expired or lacks a claim."""
     try:
+        jwt.get_unverified_header(token)  # what is no token at all is refused without a key, too
         claims: dict[str, Any] = jwt.decode(
             token, _key(), algorithms=[ALGORITHM], issuer=WHO, audience=WHO, options={"require": CLAIMS}
         )

@@ -25,8 +25,8 @@ def test_conditions_hold_together_and_values_travel_as_parameters() -> None:
     assert parameters == {"media_types": ["text/html"], "metadata": '{"team": "ops\' or 1=1"}'}
 
 
-def test_every_filter_has_a_condition() -> None:
-    assert set(CONDITIONS) == set(Filters.model_fields)
+def test_every_filter_has_a_condition_but_the_one_that_chooses_what_is_searched() -> None:
+    assert {*CONDITIONS, "as_of"} == set(Filters.model_fields)
 
 
 def test_a_moment_without_a_zone_is_utc() -> None:
