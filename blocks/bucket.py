@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -60,6 +61,12 @@ class Bucket(WritableFileSystem):
             return False
         except OSError as error:
             raise Unavailable("The original could not be removed from the bucket.", operator=str(error)) from error
+
+    def files(self, tenant_id: UUID) -> Iterator[str]:
+        """Yield the paths of a tenant's files, in a thread that may wait."""
+        for path in (self.folder / str(tenant_id)).glob("[0-9a-f][0-9a-f]/*"):
+            if len(path.name) == 64:
+                yield f"{tenant_id}/{path.parent.name}/{path.name}"
 
     async def write_path(self, path: str, content: bytes) -> None:
         await to_thread.run_sync(_write_whole, self._resolve(path), content)

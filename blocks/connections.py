@@ -58,7 +58,7 @@ async def policy() -> Policy:
 @cache
 def reader() -> Reader:
     """Return this process's reader of documents, whose child processes stay warm."""
-    return Reader(Limits(max_bytes=settings().max_document_bytes))
+    return Reader(Limits(max_bytes=settings().max_document_bytes), memory_bytes=settings().reader_memory_bytes)
 
 
 def bucket() -> Bucket:

@@ -76,6 +76,5 @@ async def _let_go(ingestion_id: UUID, tenant_id: UUID) -> None:
     for name in vanished:
         with suppress(NotFound):
             await forget(name, tenant_id, vanished=True)
-    if vanished:
-        await remove_originals(tenant_id)
+    await remove_originals(tenant_id)
     await close_walks(ingestion_id, tenant_id)

@@ -7,7 +7,7 @@ from prefect import flow
 from flows.ingest import ingest_stored
 from tasks.history import retire_versions
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
-from tasks.remove import remove_originals
+from tasks.remove import remove_originals, sweep_bucket
 from tasks.tenants import find_tenants, for_each
 
 
@@ -32,5 +32,6 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
     mended["ingestions that nobody worked on"] = len(ingestions)
     mended["chunks that had no vector"] = await mend_vectors(tenant_id)
     mended["originals of deleted documents"] = await remove_originals(tenant_id)
+    mended["files that nothing refers to"] = await sweep_bucket(tenant_id)
     mended["versions past their keeping"] = await retire_versions(tenant_id, versions=keep_versions, days=keep_days)
     await report_reconciliation(mended, tenant_id)

@@ -29,6 +29,7 @@ UNUSED = """
 select path from unnest(cast(:paths as text[])) as path
 where not exists (select from ingestion_item where original = path)
   and not exists (select from ingestion where sources @> jsonb_build_array(jsonb_build_object('original', path)))
+  and not exists (select from batch cross join lateral jsonb_each_text(results) as file where file.value = path)
 """
 
 HELD = """

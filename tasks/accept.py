@@ -13,7 +13,8 @@ from sqlmodel import col, select
 from blocks.connections import database
 from kowai.tables.ingestion import Ingestion, IngestionItem
 from tasks.deleted import admit_items
-from tasks.offers import Offers
+from tasks.forget import let_go
+from tasks.offers import Offers, is_packed, unpacked
 from tasks.sources import find_sources
 from tasks.step import step
 
@@ -22,7 +23,10 @@ BATCH = 1000
 
 @step
 async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
-    """Store one item for each document the sources hold, and what their walks left; once done, it is not done again."""
+    """Store one item for each document the sources hold, and what their walks left; once done, it is not done again.
+
+    An uploaded archive is let go of: its documents are kept one by one, so that each can be deleted for good.
+    """
     store = await database()
     async with store.transaction(tenant_id) as connection:
         wanted = select(col(Ingestion.sources), col(Ingestion.walks)).where(col(Ingestion.id) == ingestion_id)
@@ -37,9 +41,11 @@ async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
             admitted = await admit_items(connection, rows, ingestion_id)
             if admitted:
                 await connection.execute(_insertion(), admitted)
-    done = update(Ingestion).where(col(Ingestion.id) == ingestion_id).values(walks=offers.walks)
+    left: dict[str, Any] = {"walks": offers.walks, "sources": [unpacked(source) for source in sources]}
+    packed = [source["original"] for source in sources if is_packed(source)]
     async with store.transaction(tenant_id) as connection:
-        await connection.execute(done)
+        await connection.execute(update(Ingestion).where(col(Ingestion.id) == ingestion_id).values(**left))
+        await let_go(connection, packed, tenant_id)
 
 
 def _next(items: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ async def forget(
         if not any(counts.values()):
             raise NotFound("There is no such document.")
         counts |= {"vanished": 1} if vanished else {}
-        counts["originals"] = await _let_go(connection, originals, tenant_id)
+        counts["originals"] = await let_go(connection, originals, tenant_id)
         facts = {"document_id": document_id, "requested_by": requested_by, "counts": counts}
         return await certify(connection, facts | {"name_hash": erasure.name_hash(tenant_id, external_id)}, tenant_id)
 
@@ -92,7 +92,7 @@ async def _counted(connection: AsyncConnection, statements: dict[str, str], **va
     return counts
 
 
-async def _let_go(connection: AsyncConnection, originals: list[str], tenant_id: UUID) -> int:
+async def let_go(connection: AsyncConnection, originals: list[str], tenant_id: UUID) -> int:
     """Write into the outbox which files nobody needs any more."""
     unused = list(await connection.scalars(text(erasure.UNUSED), {"paths": originals}))
     at = {"at": datetime.now(UTC).isoformat()}

@@ -12,7 +12,7 @@ from blocks.connections import bucket
 from blocks.sources import Offer, Walk, Walked, kind_of, kinds, reading_kind
 from kowai import jsonl
 from kowai.archives import is_archive
-from kowai.errors import DocumentError, DuplicateId, KowaiError, SourceForbidden
+from kowai.errors import DocumentError, DuplicateId, KowaiError, SourceForbidden, SourceMissing
 from kowai.labels import handling_of
 from kowai.tables.ingestion import Source
 from tasks.unpack import holds_many, readable_suffixes, unpack
@@ -52,7 +52,9 @@ class Offers:
         uri = str(source["uri"])
         if "cause" in source:
             yield _item(uri) | {"state": "dead", "cause": source["cause"], "sentence": source["sentence"]}
-        elif "original" in source and holds_many(source["name"]):
+        elif "unpacked" in source:
+            yield _dead(uri, SourceMissing(f"{uri} was unpacked and is no longer stored: upload it again."))
+        elif is_packed(source):
             with bucket().open(source["original"]) as file:
                 yield from self._unpacked(file, uri, source["name"])
         elif "original" in source:
@@ -125,6 +127,18 @@ class Offers:
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def is_packed(source: Item) -> bool:
+    """Say whether a source is an uploaded file that holds documents rather than being one."""
+    return "original" in source and holds_many(source["name"])
+
+
+def unpacked(source: Item) -> Item:
+    """Return a source as it is kept once its documents are accepted: without the archive they came in."""
+    if not is_packed(source):
+        return source
+    return {name: value for name, value in source.items() if name != "original"} | {"unpacked": True}
 
 
 def _distinct(items: Iterable[Item]) -> Iterator[Item]:

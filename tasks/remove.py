@@ -1,6 +1,8 @@
 """Remove the originals of deleted documents from the bucket, as the outbox says."""
 
-from datetime import datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,6 +14,9 @@ from kowai.tables.ledger import Outbox
 from tasks import outbox
 from tasks.forget import REMOVAL
 from tasks.step import step
+
+ORPHANED = timedelta(days=1)  # a file is stored before the request that refers to it
+BATCH = 1000
 
 
 @step
@@ -27,4 +32,17 @@ async def remove_originals(tenant_id: UUID) -> int:
             if await held.connection.scalar(text(erasure.UNUSED), {"paths": [path]}):
                 removed += await bucket().remove(path, last_put=last_put)
             held.delivered.add(entry_id)
+    return removed
+
+
+@step
+async def sweep_bucket(tenant_id: UUID) -> int:
+    """Remove files that nothing has referred to for a day and return how many, such as those of requests that broke."""
+    last_put, removed = datetime.now(UTC) - ORPHANED, 0
+    files = bucket().files(tenant_id)
+    while batch := await asyncio.to_thread(lambda: list(islice(files, BATCH))):
+        async with (await database()).transaction(tenant_id) as connection:
+            unused = list(await connection.scalars(text(erasure.UNUSED), {"paths": batch}))
+        for path in unused:
+            removed += await bucket().remove(path, last_put=last_put)
     return removed

@@ -9,7 +9,10 @@ from blocks.connections import database
 from blocks.sources import kinds
 from tasks.step import step
 
-CHOSEN = "state = 'dead' and (:every or id = any(:ids) or cause = any(:causes))"
+# What an archive hid that was uploaded and unpacked cannot be had again: its letter stays.
+CHOSEN = """state = 'dead' and (:every or id = any(:ids) or cause = any(:causes))
+and (details ?| :places or not exists (
+  select from ingestion i where i.id = ingestion_id and i.sources @> '[{"unpacked": true}]'))"""
 # What never had bytes of its own, such as a folder that was missing, is found again by walking its source.
 WALKED_AGAIN = f"""
 with gone as (
@@ -43,7 +46,7 @@ async def revive(
     places = ["original", *(kind.place for kind in kinds().values())]
     async with (await database()).transaction(tenant_id) as connection:
         walked = list(await connection.scalars(text(WALKED_AGAIN), chosen | {"places": places}))
-        revived = list(await connection.scalars(text(REVIVED), chosen))
+        revived = list(await connection.scalars(text(REVIVED), chosen | {"places": places}))
     return sorted({*walked, *revived})
 
 

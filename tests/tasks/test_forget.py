@@ -1,9 +1,12 @@
 """Deleted means gone: no table holds a document's text, no running work brings it back, a certificate stays."""
 
 import asyncio
+import os
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID, uuid4
+from zipfile import ZipFile
 
 import psycopg
 import pytest
@@ -27,7 +30,7 @@ from tasks.index import index
 from tasks.read import read
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.record import record_answer
-from tasks.remove import remove_originals
+from tasks.remove import remove_originals, sweep_bucket
 from tasks.retrieve import find_passages
 from tasks.step import traced
 
@@ -243,3 +246,32 @@ async def test_certificates_are_chained_and_cannot_be_changed(store: Database, t
         with pytest.raises(ProgrammingError, match="permission denied"):
             async with store.transaction(tenant) as connection:
                 await connection.execute(text(statement))
+
+
+async def test_an_uploaded_archive_goes_once_its_documents_are_kept_and_deleting_each_leaves_no_file(
+    store: Database, tenant: UUID
+) -> None:
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", CONTENT)
+        archive.writestr("b.txt", b"Badgers dig.")
+    ingestion_id = await upload(tenant, "all.zip", packed.getvalue())
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    assert len([path for path in bucket().folder.rglob("*") if path.is_file()]) == 2
+    for name in ("a.txt", "b.txt"):
+        await forget(f"all.zip!/{name}", tenant)
+    await remove_originals(tenant)
+    assert not [path for path in bucket().folder.rglob("*") if path.is_file()]
+
+
+async def test_files_that_nothing_refers_to_are_swept_after_a_day(store: Database, tenant: UUID) -> None:
+    await learned(tenant, "kept.txt")
+    orphan, fresh = [await bucket().put(tenant, content) for content in (b"old", b"new")]
+    for path in bucket().folder.rglob("*"):
+        if path.is_file() and not str(path).endswith(fresh):
+            os.utime(path, (0, 0))
+    assert await sweep_bucket(tenant) == 1
+    left = {str(path.relative_to(bucket().folder)) for path in bucket().folder.rglob("*") if path.is_file()}
+    assert len(left) == 2
+    assert orphan not in left
