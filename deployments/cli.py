@@ -18,6 +18,7 @@ from deployments.commands import (
     inspecting,
     measuring,
     replaying,
+    reviewing,
     running,
     scaling,
     sourcing,
@@ -42,7 +43,7 @@ for command in (batching.batch, measuring.bench, spending.costs):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)
-for command in (guarding.guards,):
+for command in (guarding.guards, reviewing.quarantine):
     app.command()(command)
 for command in (holding.documents, holding.forget):
     app.command()(command)

@@ -14,6 +14,7 @@ from tasks.claim import claim
 from tasks.embed import embed_chunks
 from tasks.forget import forget
 from tasks.index import index
+from tasks.inspect import inspect_documents
 from tasks.progress import begin_progress, show_progress
 from tasks.read import read
 from tasks.receive import find_tenant, receive_ingestion
@@ -45,7 +46,7 @@ async def ingest_documents(sources: Sequence[str] = (), tenant: str = "default")
 
 @flow(name="ingest-stored", persist_result=False)
 async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
-    """Carry out a stored ingestion: accept, read, embed and index batch by batch, let go of what vanished, report."""
+    """Carry out a stored ingestion: accept; read, inspect, embed, index by batches; let go what vanished; report."""
     await accept(ingestion_id, tenant_id)
     bar = await begin_progress(ingestion_id)
     async with asyncio.TaskGroup() as group:
@@ -61,7 +62,7 @@ async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
 async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -> None:
     while items := await claim(ingestion_id, tenant_id, BATCH):
         try:
-            readings = await read(items, tenant_id)
+            readings = await inspect_documents(await read(items, tenant_id), tenant_id)
             embedded = await embed_chunks(readings)
             await index(readings, embedded, tenant_id)
         except KowaiError as error:

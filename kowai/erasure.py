@@ -43,6 +43,7 @@ select (select count(*) from document_version where document_id = :document) as 
 # First what may be writing the document just now: deleting its items and its row waits for that writer to end.
 ARRIVALS = {
     "items": "delete from ingestion_item where external_id = :name",
+    "quarantined": "delete from quarantine where external_id = :name",
     "requests": """
         update ingestion set sources = (
           select coalesce(jsonb_agg(named), '[]') from jsonb_array_elements(sources) as named

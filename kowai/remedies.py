@@ -27,6 +27,7 @@ REMEDIES = {
     "not_text": "It is not text: convert it to a format that is read.",
     "reader_crashed": "Convert it to another format, such as PDF/A or plain text, then ingest that.",
     "reader_timeout": "Split the document or simplify it, then replay.",
+    "rejected": "A reviewer left it out: release it from the quarantine if that was wrong.",
     "robots_refused": "The site's robots.txt forbids it: ask its owner, or remove the source.",
     "source_changed": "It was written to while it was read: replay when it is at rest.",
     "source_empty": "The source holds nothing that is read: correct its name or pattern, or remove it.",

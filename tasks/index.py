@@ -103,7 +103,15 @@ async def _end_items(connection: AsyncConnection, readings: Sequence[Reading], s
     for reading in readings:
         document = stored.get(reading.item_id)
         unchanged = document is None or document.known_hash == reading.content_hash
-        state = "dead" if reading.cause else "unchanged" if unchanged else "indexed"
+        state = (
+            "quarantined"
+            if reading.quarantined
+            else "dead"
+            if reading.cause
+            else "unchanged"
+            if unchanged
+            else "indexed"
+        )
         document_id = document.document_id if document else None
         end = {"state": state, "cause": reading.cause, "sentence": reading.sentence, "document_id": document_id}
         ends.append({"item": reading.item_id, **end})

@@ -39,6 +39,7 @@ class Reading(Value):
     validators: dict[str, Any] = Field(default_factory=dict[str, Any])
     cause: str | None = None
     sentence: str | None = None
+    quarantined: bool = False
 
 
 class Known(NamedTuple):

@@ -27,6 +27,7 @@ from deployments.shim import (
     holdings,
     keys,
     openai_door,
+    quarantine,
     queries,
     question_sets,
     replays,
@@ -74,7 +75,7 @@ def create_app() -> FastAPI:
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
     entering = (auth, users, keys, audit, tenants)
     evaluating = (suites, evaluations)
-    keeping = (documents, holdings, sources, dead_letters)
+    keeping = (documents, holdings, sources, dead_letters, quarantine)
     for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):
         app.include_router(module.router)
     add_error_handlers(app)

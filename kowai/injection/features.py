@@ -1,0 +1,97 @@
+"""Features of a text for the injection guard: hashed words and pairs of words, and a few measures."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kowai.injection.rules import KINDS, rule_hits
+
+BUCKETS = 1 << 15
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|[?!:|{}<>\[\]=]")
+WINDOW, STRIDE = 60, 30
+SEGMENT = re.compile(r"[^\s](?:[^\n.!?]|[.!?](?!\s))*[.!?]*")
+CONTENT = re.compile(r"[^\W\d_]{4,}")
+RULES = KINDS
+
+Indices = NDArray[np.int64]
+Vector = NDArray[np.float32]
+
+
+class Segment(NamedTuple):
+    """Hold a sentence or line of a document and where it stands."""
+
+    start: int
+    end: int
+    text: str
+
+
+def hashed(text: str) -> Indices:
+    """Return the buckets of the text's words, pairs, and beginning."""
+    words = ["0" if word.isdigit() else word for word in WORD.findall(text.lower())]
+    pairs = [f"{left} {right}" for left, right in pairwise(words)]
+    begun = [f"^{words[0]}", *(f"^{pair}" for pair in pairs[:1])] if words else []
+    return np.array(sorted({crc32(term.encode()) % BUCKETS for term in (*words, *pairs, *begun)}), np.int64)
+
+
+def windows(text: str) -> list[str]:
+    """Return overlapping windows of 60 words; a short text is its own window."""
+    places = [match.start() for match in re.finditer(r"\S+", text)]
+    if len(places) <= WINDOW:
+        return [text]
+    starts = range(0, len(places) - STRIDE, STRIDE)
+    return [text[places[start] : places[start + WINDOW] if start + WINDOW < len(places) else None] for start in starts]
+
+
+def measures(text: str) -> Vector:
+    """Return which kinds of rules hit, and whether the text asks."""
+    hit = {kind for kind, _, _ in rule_hits(text)}
+    return np.array([*(kind in hit for kind in RULES), "?" in text], np.float32)
+
+
+def segments(text: str) -> list[Segment]:
+    return [Segment(match.start(), match.end(), match[0]) for match in SEGMENT.finditer(text)]
+
+
+def surroundings(parts: Sequence[Segment]) -> list[Vector]:
+    """Return for each segment how it fits among the others: novelty of its words, form of its line, its place."""
+    holders: dict[str, int] = {}
+    owned = [set(CONTENT.findall(part.text.lower())) for part in parts]
+    for own in owned:
+        for word in own:
+            holders[word] = holders.get(word, 0) + 1
+    piped = sum("|" in part.text for part in parts) / max(1, len(parts))
+    coded = sum(any(mark in part.text for mark in "{}();=") for part in parts) / max(1, len(parts))
+    return [
+        _surrounded(part, own, holders, piped=piped, coded=coded, edge=place in (0, len(parts) - 1))
+        for place, (part, own) in enumerate(zip(parts, owned, strict=True))
+    ]
+
+
+def _surrounded(
+    part: Segment, own: set[str], holders: dict[str, int], *, piped: float, coded: float, edge: bool
+) -> Vector:
+    new = sum(holders[word] == 1 for word in own) / len(own) if own else 0.0
+    figures = sum(character.isdigit() for character in part.text) / len(part.text)
+    words = min(1.0, len(part.text.split()) / 25)
+    is_bare = float("|" not in part.text)
+    is_sentence = float(part.text[0].isupper() and part.text[-1] in ".?!:\"'")
+    return np.array(
+        [
+            new,
+            figures,
+            words,
+            edge,
+            piped * is_bare,
+            piped,
+            coded,
+            is_sentence,
+            is_sentence * new,
+            is_sentence * piped * is_bare,
+        ],
+        np.float32,
+    )
