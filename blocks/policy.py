@@ -1,14 +1,10 @@
 """What guards do, as an operator switches them; a tenant may have switches of its own."""
 
-from typing import Literal
-
 from prefect.blocks.core import Block
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from kowai.guards import Action, Limits, Stage, guards
 from kowai.policies import GuardPolicy, Switch
-
-Role = Literal["viewer", "analyst", "operator", "admin", "platform_admin"]
 
 
 class GuardSwitch(BaseModel):
@@ -43,16 +39,6 @@ class Policy(Block):
     )
     least_supported: float = Field(
         default=0.5, ge=0, le=1, title="Least support", description="Share of an answer's sentences that are cited."
-    )
-    model_check: bool = Field(
-        default=False,
-        title="Ask a model too",
-        description="Let a model judge questions that the injection guard is unsure of; each costs a call.",
-    )
-    see_personal_data: list[Role] = Field(
-        default=["viewer", "analyst", "operator", "admin", "platform_admin"],
-        title="Who sees personal data",
-        description="Roles that read answers in which nothing is masked.",
     )
 
     def rules(self) -> GuardPolicy:

@@ -211,11 +211,15 @@ def main(data: Path, judge: Callable[[], bool]) -> None:
     for row in rows_of(folder / "indirect_instructions.jsonl"):
         orders.setdefault(row["category"], []).append(row["text"])
     chance = random.Random(11)
-    rows = [row for row in rows_of(folder / "contexts.jsonl") if row["context"]]
+    rows = rows_of(folder / "contexts.jsonl")
+    for row in rows:
+        row["context"] = row["context"] if isinstance(row["context"], str) else "\n".join(row["context"])
+    rows = [row for row in rows if row["context"].strip()]
     contexts = {task: [row["context"] for row in rows if row["task"] == task] for task in ("email", "table", "code")}
     contexts["table"] = chance.sample(contexts["table"], 120)
     if judge():
-        judge_questions(attacks, benign, hard, unseen_questions(data))
+        if "--documents" not in sys.argv:
+            judge_questions(attacks, benign, hard, unseen_questions(data))
         judge_documents(contexts, orders, told)
     questions = Questions([asked_rows(t) for t in attacks], [asked_rows(t) for t in (*benign, *hard)]).model
     every = [text for texts in contexts.values() for text in texts]

@@ -1,11 +1,15 @@
 """Detection: rules on every view of a text, and two small models trained for it (benchmarks/injection)."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
+from kowai.injection.model import chance, question_score, sentence_scores
 from kowai.injection.normalising import plain, views
 from kowai.injection.rules import rule_hits
 
+# Log odds: what they cost in false alarms is in benchmarks/INJECTION.md.
+QUESTION_THRESHOLD = 1.5
+DOCUMENT_THRESHOLD = 1.0
+ORDERS = ("OVERRIDE", "LEAK", "ROLE", "DELIMITER")
 SURE = 0.95
 
 
@@ -21,18 +25,18 @@ class Seen(NamedTuple):
 def seen_in_question(text: str) -> list[Seen]:
     """Return the rule or the model that calls the question an attack."""
     for view in views(text):
-        for kind, _, _ in rule_hits(view):
-            if kind != "ADDRESSED":
-                return [Seen(kind, 0, len(text), SURE)]
-    return []
+        if kind := next((kind for kind, _, _ in rule_hits(view) if kind in ORDERS), None):
+            return [Seen(kind, 0, len(text), SURE)]
+    score = question_score(text)
+    return [Seen("JAILBREAK", 0, len(text), chance(score))] if score > QUESTION_THRESHOLD else []
 
 
 def seen_in_document(text: str) -> list[Seen]:
-    """Return the sentences of a document that give its reader orders."""
-    return list(_ruled(text))
-
-
-def _ruled(text: str) -> Iterator[Seen]:
+    """Return the sentences of a document that give its reader orders that have nothing to do with the rest."""
     shown = plain(text)
-    for kind, start, end in rule_hits(shown):
-        yield Seen(kind, start, end, SURE) if shown == text else Seen(kind, 0, len(text), SURE)
+    # A disguise that was taken off moves what follows it: then the whole document is pointed at.
+    whole = (0, len(text)) if shown != text else None
+    ruled = [(kind, start, end, SURE) for kind, start, end in rule_hits(shown)]
+    scored = [(start, end, score) for start, end, score in sentence_scores(shown) if score > DOCUMENT_THRESHOLD]
+    ruled += [("HIDDEN_ORDER", start, end, chance(score)) for start, end, score in scored]
+    return [Seen(kind, *(whole or (start, end)), score) for kind, start, end, score in ruled]
