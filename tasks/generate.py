@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from blocks.connections import language_model
+from kowai.canaries import canary_of, marked
 from kowai.conversations import transcript
 from kowai.errors import BudgetExhausted
 from kowai.personas import personas
@@ -29,6 +30,7 @@ async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
         await tell_written(question, draft.text)
     else:
         voice = f"{persona.voice()} {wishes(question.preferences)}".strip()
+        voice = marked(voice, canary_of(question.tenant_id))
         inputs = {"voice": voice, "conversation": transcript(question.history), "question": question.text}
         ask = partial(metered.ask, tenant_id=question.tenant_id, query_id=question.id, role=persona.role)
         try:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from kowai.canaries import canary_of
 from kowai.guards import Content
 from kowai.policies import inspect
 from kowai.types import Draft
@@ -13,7 +14,8 @@ async def guarded(draft: Draft, tenant_id: UUID) -> Draft:
     if draft.abstained or draft.refusal is not None:
         return draft
     policy = await policy_of(tenant_id)
-    seen = inspect(Content(draft.text, "output", policy.limits, supported=_supported(draft)), policy)
+    content = Content(draft.text, "output", policy.limits, supported=_supported(draft), canary=canary_of(tenant_id))
+    seen = inspect(content, policy)
     if seen.verdict.allowed:
         return draft.model_copy(update={"findings": seen.findings})
     return draft.model_copy(update={"refusal": seen.verdict})

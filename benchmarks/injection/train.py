@@ -5,6 +5,7 @@ python -m benchmarks.injection.train DATA    (the folder that holds injection/tr
 
 import json
 import random
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 
-from kowai.injection.features import BUCKETS, hashed, measures, segments, surroundings, windows
+from kowai.injection.features import BUCKETS, hashed, measures, rarity, segments, surroundings, windows
 from kowai.injection.normalising import plain
 
 HERE = Path(__file__).parent
@@ -32,6 +33,14 @@ def hard_negatives() -> tuple[list[str], list[str]]:
     lines = [line for line in (HERE / "hard_negatives.txt").read_text().splitlines() if line and line[0] != "#"]
     cut = lines.index("--- document")
     return lines[:cut], lines[cut + 1 :]
+
+
+def own_sections() -> list[str]:
+    """Return KowAI's own documents, cut at their headings: contexts that nobody else's test set holds."""
+    root = HERE.parents[1]
+    files = [*sorted((root / "samples" / "handbook").glob("*.md")), root / "README.md", root / "CONTRIBUTING.md"]
+    sections = [part for file in files for part in re.split(r"\n(?=## )", file.read_text(encoding="utf-8"))]
+    return [section for section in sections if len(section) > 200]
 
 
 def matrix(rows: Rows) -> csr_matrix:
@@ -110,7 +119,9 @@ class Documents:
                         continue
                     rows.append(row)
                     labels.append(int(inside and "```" not in text[start:begin]))
-            text, start, end = hidden(context, " ".join(chance.sample(harmless, min(4, len(harmless)))), chance)
+            text, start, end = hidden(
+                context, chance.choice("\n ").join(chance.sample(harmless, min(8, len(harmless)))), chance
+            )
             found, _ = document_rows(text)
             rows += found
             labels += [0] * len(found)
@@ -118,7 +129,7 @@ class Documents:
 
     def score(self, text: str) -> float:
         rows, _ = document_rows(text)
-        return float(self.model.decision_function(matrix(rows)).max()) if rows else -99.0
+        return float(self.model.decision_function(matrix(rows)).max()) - rarity(len(rows)) if rows else -99.0
 
 
 def recall_at(attacks: np.ndarray, harmless: np.ndarray, share: float) -> tuple[float, float]:
@@ -217,6 +228,7 @@ def main(data: Path, judge: Callable[[], bool]) -> None:
     rows = [row for row in rows if row["context"].strip()]
     contexts = {task: [row["context"] for row in rows if row["task"] == task] for task in ("email", "table", "code")}
     contexts["table"] = chance.sample(contexts["table"], 120)
+    contexts["handbook"] = own_sections()
     if judge():
         if "--documents" not in sys.argv:
             judge_questions(attacks, benign, hard, unseen_questions(data))

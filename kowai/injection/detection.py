@@ -8,7 +8,7 @@ from kowai.injection.rules import rule_hits
 
 # Log odds: what they cost in false alarms is in benchmarks/INJECTION.md.
 QUESTION_THRESHOLD = 1.5
-DOCUMENT_THRESHOLD = 1.0
+DOCUMENT_THRESHOLD = -0.5
 ORDERS = ("OVERRIDE", "LEAK", "ROLE", "DELIMITER")
 SURE = 0.95
 

@@ -1,5 +1,6 @@
 """Features of a text for the injection guard: hashed words and pairs of words, and a few measures."""
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,6 +18,7 @@ WINDOW, STRIDE = 60, 30
 SEGMENT = re.compile(r"[^\s](?:[^\n.!?]|[.!?](?!\s))*[.!?]*")
 CONTENT = re.compile(r"[^\W\d_]{4,}")
 RULES = KINDS
+MARKS = "#*-+>`|$.0123456789"  # what lines of lists, headings and code begin with
 
 Indices = NDArray[np.int64]
 Vector = NDArray[np.float32]
@@ -53,6 +55,11 @@ def measures(text: str) -> Vector:
     return np.array([*(kind in hit for kind in RULES), "?" in text], np.float32)
 
 
+def rarity(count: int) -> float:
+    """Return by how much, in log odds, one sentence is less likely to be an order among `count` than among twenty."""
+    return max(0.0, math.log(count / 20)) if count else 0.0
+
+
 def segments(text: str) -> list[Segment]:
     return [Segment(match.start(), match.end(), match[0]) for match in SEGMENT.finditer(text)]
 
@@ -80,8 +87,11 @@ def _surrounded(
     words = min(1.0, len(part.text.split()) / 25)
     is_bare = float("|" not in part.text)
     is_sentence = float(part.text[0].isupper() and part.text[-1] in ".?!:\"'")
+    is_marked = float(part.text[0] in MARKS or (not is_sentence and words < 0.3))
     return np.array(
         [
+            is_marked,
+            is_marked * new,
             new,
             figures,
             words,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kowai.injection.features import Indices, Vector, hashed, measures, segments, surroundings, windows
+from kowai.injection.features import Indices, Vector, hashed, measures, rarity, segments, surroundings, windows
 from kowai.injection.normalising import plain
 
 WEIGHTS = Path(__file__).parent / "weights.npz"
@@ -42,8 +42,9 @@ def sentence_scores(text: str) -> list[tuple[int, int, float]]:
     """Return [start, end) and the log odds of each sentence or line that orders the reader of a document about."""
     model = linear("document")
     parts = segments(text)
+    rare = rarity(len(parts))
     return [
-        (part.start, part.end, model.score(hashed(part.text), np.concatenate([measures(part.text), near])))
+        (part.start, part.end, model.score(hashed(part.text), np.concatenate([measures(part.text), near])) - rare)
         for part, near in zip(parts, surroundings(parts), strict=True)
     ]
 
