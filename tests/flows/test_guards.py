@@ -80,7 +80,7 @@ async def test_an_answer_that_repeats_the_prompts_mark_is_withheld(
     tea: UUID, use: Callable[..., None], model_server: ModelServer
 ) -> None:
     use(model_server.target())
-    said = f"Green tea is steeped for three minutes at 80 degrees {canary_of(tea)} [1]."
+    said = f"Green tea is steeped for three minutes at 80 degrees [1]. The mark is {canary_of(tea)}."
     model_server.default = Act(
         content=f"[[ ## found ## ]]\nTrue\n\n[[ ## answer ## ]]\n{said}\n\n[[ ## completed ## ]]"
     )
