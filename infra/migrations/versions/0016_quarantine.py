@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 
 from kowai.tenancy import APPLICATION_ROLE, locks
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
