@@ -90,3 +90,13 @@ class LanguageModel(Block):
         """Return the targets that serve `role`, in order; every target when none names it."""
         serving = [target for target in self.targets if not target.roles or role in target.roles]
         return serving or self.targets
+
+    def has_role(self, role: str) -> bool:
+        """Tell whether a target names the role, which nobody plays by chance."""
+        return any(role in target.roles for target in self.targets)
+
+    def preferring(self, name: str | None) -> "LanguageModel":
+        """Return the same with the target of that name first, for every role; an unknown name changes nothing."""
+        chosen = [target.model_copy(update={"roles": ()}) for target in self.targets if target.name == name]
+        others = [target for target in self.targets if target.name != name]
+        return self.model_copy(update={"targets": chosen + others}) if chosen else self

@@ -17,6 +17,7 @@ from deployments.commands import (
     ingesting,
     inspecting,
     measuring,
+    promoting,
     replaying,
     reviewing,
     running,
@@ -42,6 +43,8 @@ for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
 for command in (batching.batch, measuring.bench, spending.costs):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
+    app.command()(command)
+for command in (promoting.promote, promoting.promotions):
     app.command()(command)
 for command in (guarding.guards, reviewing.quarantine):
     app.command()(command)

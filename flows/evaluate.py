@@ -30,6 +30,7 @@ async def evaluate(
     tenant: str = "default",
     *,
     judged: bool = True,
+    candidates: list[UUID] = [],  # noqa: B006 -- becomes the form's default
 ) -> Any:
     """Ask the questions of a suite, measure the answers, and end as Completed, Regressed or, when broken, Failed.
 
@@ -37,16 +38,22 @@ async def evaluate(
         suite: The name or id of a suite; empty: the newest version of every suite the tenant has stored.
         personas: Who answers; empty: whom the suite names.
         tenant: Whose documents answer.
-        judged: Also let the model of the role judge rate each answer, if a model is configured.
+        candidates: Versions of settings, each evaluated by itself in place of what is live; empty: what is live.
+        judged: Also let the model of the role judge rate each answer, if a target of the language model names it.
     """
     tenant_id = await find_tenant(tenant)
     suites = [await find_suite(suite, tenant_id)] if suite else await newest_suites(tenant_id)
     run = FlowRunContext.get()
     own_id = run.flow_run.id if run and run.flow_run else None
-    only = own_id if len(suites) == 1 else None  # a run that is started again is the same evaluation
+    trials = [
+        Trial(suite_id, personas, judged, versions=[candidate] if candidate else [])
+        for suite_id in suites
+        for candidate in candidates or [None]
+    ]
+    only = own_id if len(trials) == 1 else None  # a run that is started again is the same evaluation
     outcomes: list[str] = []
-    for suite_id in suites:
-        evaluation_id = await receive_evaluation(Trial(suite_id, personas, judged), tenant_id, only)
+    for trial in trials:
+        evaluation_id = await receive_evaluation(trial, tenant_id, only)
         outcomes.append(await carry_out(evaluation_id, tenant_id))
     return ending(outcomes)
 

@@ -31,6 +31,7 @@ LEAST_ROLE = {
     "events.read": "operator",
     "policies.read": "operator",
     "policies.write": "operator",
+    "versions.promote": "operator",
     "prefect.use": "operator",
     # Decide for the tenant.
     "sources.read": "admin",  # files and URLs as the worker's machine sees them

@@ -123,6 +123,7 @@ class Prompt(Value):
     signature: str
     instructions: str = ""
     inputs: dict[str, Any]
+    demos: tuple[dict[str, Any], ...] = ()
     calls: tuple[UUID, ...] = ()
 
 
@@ -177,6 +178,7 @@ class Question(Value):
     preferences: Preferences = Preferences()
     conversation_id: UUID | None = None
     turn: int | None = None
+    versions: dict[str, UUID] = Field(default_factory=dict[str, UUID])
 
 
 class Finding(Value):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
@@ -16,6 +16,7 @@ from kowai.guards import Content
 from kowai.policies import ADMITTED, GuardPolicy, inspect
 from kowai.tables.identity import Tenant
 from kowai.tables.queries import Query
+from kowai.tables.versions import LiveSetting
 from kowai.types import Question, Verdict
 from tasks.conversation_turns import LAPSED, SENTENCE, leased, pass_over, turns_ahead
 from tasks.findings import report_findings
@@ -57,7 +58,7 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
     """Admit or refuse the question, or return how many turns are ahead of it."""
     async with (await database()).transaction(tenant_id, durable=False) as connection:
         row = await _row(connection, query_id, tenant_id)
-        stored = {name: getattr(row, name) for name in NAMES}
+        stored: dict[str, Any] = {name: getattr(row, name) for name in NAMES} | {"versions": row.pins or row.live or {}}
         question = Question.model_validate(stored | {"id": query_id, "tenant_id": tenant_id})
         if row.status == "done":
             return Admission(ANSWERED, question)
@@ -79,7 +80,9 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
 
 async def _row(connection: AsyncConnection, query_id: UUID, tenant_id: UUID) -> Any:
     suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery().label("suspended")
-    state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"))
+    live = select(func.jsonb_object_agg(col(LiveSetting.slot), col(LiveSetting.version_id))).scalar_subquery()
+    settings = (col(Query.pins), live.label("live"))
+    state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"), *settings)
     found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == query_id).with_for_update()
     row = (await connection.execute(found)).one_or_none()
     if row is None:

@@ -23,7 +23,7 @@ from kowai.tables.evaluations import Evaluation
 from tasks.step import step
 
 READ = text("""
-select e.id, s.name, s.version, s.about, b.personas, e.outcome from evaluation e
+select e.id, s.name, s.version, s.about, b.personas, e.candidate from evaluation e
 join suite s on s.id = e.suite_id join batch b on b.id = e.id where e.id = :id
 """)
 OUTCOMES = text("""
@@ -56,7 +56,7 @@ async def conclude_evaluation(evaluation_id: UUID, tenant_id: UUID) -> Found:
         told = found.model_dump(mode="json", include={"estimates", "measured", "completed"})
         values: dict[str, Any] = {
             "outcome": found.outcome,
-            "accepted": found.outcome == "passed",
+            "accepted": found.outcome == "passed" and not about.candidate,
             "baseline_id": baseline_id,
             "stopped_by": "limit" if stopped else None,
             "summary": told,

@@ -19,8 +19,10 @@ from kowai.tables.batches import Batch
 from kowai.tables.evaluations import Evaluation
 from kowai.tables.knowledge import Document
 from tasks.batches import MOST_ITEMS, TooManyItems, checked_personas
+from tasks.judge import JUDGE
 from tasks.step import step
 from tasks.suites import about_suite
+from tasks.versions import live_versions, slot_of
 
 DEFAULT_PERSONA = "assistant"
 
@@ -30,7 +32,7 @@ select gen_random_uuid(), q.tenant_id, b.id, q.id, q.ordinal, p.persona, 'queued
 from batch b join set_question q on q.question_set_id = b.question_set_id
 join suite_case c on c.suite_id = b.question_set_id and c.key = q.key
 cross join lateral (
-  select distinct coalesce(c.content ->> 'persona', named.persona) as persona
+  select distinct case when :own then coalesce(c.content ->> 'persona', named.persona) else named.persona end as persona
   from jsonb_array_elements_text(b.personas) as named(persona)
 ) as p
 where b.id = :batch
@@ -55,12 +57,18 @@ update batch_item set state = 'dead', cause = :cause, sentence = :sentence where
 
 
 class Trial(NamedTuple):
-    """Say what is to be evaluated. `limits` replace the suite's own; `judged` asks a model too, if there is one."""
+    """Say what is to be evaluated. `limits` replace the suite's own; `judged` asks a model too, if there is one.
+
+    `personas` answer every case; without any, each case's own does, or the suite's. The `versions` answer in place of
+    those that are live; `pins` name the versions of all slots instead.
+    """
 
     suite_id: UUID
     personas: Sequence[str] = ()
     judged: bool = True
     limits: Limits | None = None
+    versions: Sequence[UUID] = ()
+    pins: Mapping[str, str] | None = None
 
 
 @step
@@ -70,24 +78,31 @@ async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID 
     Cases whose relevant documents are not there are refused. Raises NotFound, UnknownPersona and TooManyItems.
     """
     evaluation_id = evaluation_id or uuid4()
-    judged = trial.judged and bool((await language_model()).targets)
+    judged = trial.judged and (await language_model()).has_role(JUDGE)
     about = {"id": evaluation_id, "tenant_id": tenant_id}
     async with (await database()).transaction(tenant_id) as connection:
         suite = await about_suite(connection, trial.suite_id)
         chosen = checked_personas(trial.personas or [suite.persona or DEFAULT_PERSONA])
         limits = (trial.limits or suite.limits).model_dump(mode="json")
         batch = {"question_set_id": trial.suite_id, "personas": chosen, "status": "running", "limits": limits}
-        stored = postgresql.insert(Batch).values(**about, **batch, dry_run=False).on_conflict_do_nothing()
+        live = {slot: str(version) for slot, version in (await live_versions(connection)).items()}
+        pins = dict(trial.pins) if trial.pins is not None else live | await _slotted(connection, trial.versions)
+        stored = postgresql.insert(Batch).values(**about, **batch, pins=pins, dry_run=False).on_conflict_do_nothing()
         if await connection.scalar(stored.returning(col(Batch.id))) is None:
             return evaluation_id
         held = {"suite_id": trial.suite_id, "judged": judged, "flow_run_id": _own_run()}
+        held |= {"candidate": pins != live}
         await connection.execute(postgresql.insert(Evaluation).values(**about, **held))
-        accepted = (await connection.execute(ACCEPT, {"batch": evaluation_id})).rowcount
+        accepted = (await connection.execute(ACCEPT, {"batch": evaluation_id, "own": not trial.personas})).rowcount
         if accepted > MOST_ITEMS:
             raise TooManyItems(f"{accepted:,} cases and personas are more than {MOST_ITEMS:,}: split the suite.")
         await connection.execute(COUNT, {"batch": evaluation_id})
         await _refuse_unmeasurable(connection, evaluation_id)
     return evaluation_id
+
+
+async def _slotted(connection: AsyncConnection, versions: Sequence[UUID]) -> dict[str, str]:
+    return {await slot_of(connection, version): str(version) for version in versions}
 
 
 async def _refuse_unmeasurable(connection: AsyncConnection, evaluation_id: UUID) -> None:

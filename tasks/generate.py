@@ -7,13 +7,13 @@ from blocks.connections import language_model
 from kowai.canaries import canary_of, marked
 from kowai.conversations import transcript
 from kowai.errors import BudgetExhausted
-from kowai.personas import personas
 from kowai.preferences import wishes
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import metered
 from tasks.guarded import guarded
 from tasks.step import step
 from tasks.tell import tell_written, telling
+from tasks.versions import answering_of
 from tasks.writing import extracted, written
 
 
@@ -24,18 +24,20 @@ async def generate(question: Question, passages: Sequence[Passage]) -> Draft:
 
 
 async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
-    persona, block = personas()[question.persona], await language_model()
+    chosen = await answering_of(question)
+    persona, block = chosen.persona, (await language_model()).preferring(chosen.target)
     if not passages or not block.targets:
-        draft = await extracted(question.text, passages, question.preferences.length)
+        draft = await extracted(question.text, passages, question.preferences.length, chosen.retrieval.least_confidence)
         await tell_written(question, draft.text)
     else:
         voice = f"{persona.voice()} {wishes(question.preferences)}".strip()
         voice = marked(voice, canary_of(question.tenant_id))
         inputs = {"voice": voice, "conversation": transcript(question.history), "question": question.text}
-        ask = partial(metered.ask, tenant_id=question.tenant_id, query_id=question.id, role=persona.role)
+        whose = {"tenant_id": question.tenant_id, "query_id": question.id}
+        ask = partial(metered.ask, **whose, role=persona.role, target=chosen.target)
         try:
             async with telling(question, "answer") as hear:
-                draft = await written(inputs, passages, block, ask, hear=hear)
+                draft = await written(inputs, passages, block, ask, chosen.prompt, hear=hear)
         except BudgetExhausted as refusal:
             draft = _refused(refusal)
     return draft.model_copy(update={"persona_version": persona.version})

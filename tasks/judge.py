@@ -8,6 +8,7 @@ from kowai.signatures import JudgeAnswer
 from kowai.suites import Case
 from tasks import metered
 
+JUDGE = "judge"
 LOWEST, HIGHEST = 1, 5
 
 
@@ -29,7 +30,7 @@ async def judge(case: Case, answer: str, tenant_id: UUID, query_id: UUID) -> Jud
         expected = "The documents do not hold the answer; saying so is right."
     inputs = {"question": case.question, "expected": expected, "answer": answer}
     try:
-        reply = await metered.ask(JudgeAnswer, inputs, tenant_id, query_id=query_id, role="judge")
+        reply = await metered.ask(JudgeAnswer, inputs, tenant_id, query_id=query_id, role=JUDGE)
     except ModelUnreadable as error:
         raise JudgeNonsense("The judge's reply did not have the asked-for form.", operator=error.operator) from error
     score = reply.fields["score"]

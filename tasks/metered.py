@@ -59,15 +59,21 @@ async def ask(
     sample: int = 0,
     hear: Hear | None = None,
     plain: str | None = None,
+    demos: Sequence[Mapping[str, Any]] = (),
+    target: str | None = None,
 ) -> Reply:
     """Return the model's reply to `signature`: the stored one when the same was asked before, unless `sample` differs.
+
+    `demos` are examples of inputs with outputs; `target` names the target that is asked first.
 
     `hear` is given the raw reply piece by piece as it comes; cancelling the caller ends the call and what it costs.
     A reply that has no form at all is the text of the field `plain`, if one is named.
     Raises BudgetExhausted when it could cost more than may be spent, ModelFailed when no target answers.
     """
-    async with spending(tenant_id, query_id=query_id, role=role, sample=sample, hear=hear, plain=plain) as engine:
-        prediction = await dspy.Predict(signature).acall(**inputs)
+    options: dict[str, Any] = {"sample": sample, "hear": hear, "plain": plain, "target": target}
+    async with spending(tenant_id, query_id=query_id, role=role, **options) as engine:
+        shown = {"demos": [dspy.Example(**demo) for demo in demos]} if demos else {}
+        prediction = await dspy.Predict(signature).acall(**inputs, **shown)
     return _reply(prediction, engine)
 
 
@@ -80,9 +86,10 @@ async def spending(
     sample: int = 0,
     hear: Hear | None = None,
     plain: str | None = None,
+    target: str | None = None,
 ) -> AsyncGenerator[MeteredEngine]:
     """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account."""
-    block = await language_model()
+    block = (await language_model()).preferring(target)
     if not block.targets:
         raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
     run = FlowRunContext.get()

@@ -28,7 +28,8 @@ from kowai.settings import settings
 from kowai.signatures import AnswerFromPassages
 from kowai.tables.batches import Batch
 from kowai.types import Usage
-from tasks.retrieve import PASSAGES, find_passages
+from kowai.versions import PASSAGES
+from tasks.retrieve import find_passages
 from tasks.step import step
 
 SAMPLE = 10

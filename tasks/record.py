@@ -15,6 +15,7 @@ from kowai import erasure
 from kowai.errors import KowaiError
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Question, Verdict
+from kowai.versions import slots_of
 from tasks import event_log
 from tasks.conversation_turns import LAPSED
 from tasks.deleted import quotes_deleted, void_quotes
@@ -36,6 +37,7 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
         "prompt": draft.prompt.model_dump(mode="json") if draft.prompt else {},
         "passages": [passage.model_dump(mode="json") for passage in passages],
         "usage": draft.usage.model_dump(),
+        "versions": {slot: str(id) for slot, id in question.versions.items() if slot in slots_of(question.persona)},
         **draft.model_dump(include=AS_DRAFTED),
     }
     store = postgresql.insert(AnswerRow).values(**values)

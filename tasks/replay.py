@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from blocks.connections import database, language_model
 from kowai.errors import NotFound, NothingToReplay
-from kowai.extraction import MODEL
+from kowai.extraction import LEAST_CONFIDENCE, MODEL
 from kowai.personas import personas
 from kowai.quoting import quoted_passages
 from kowai.replay import Outcome, Record, Replay, Source, difference
@@ -19,6 +19,7 @@ from kowai.tables.knowledge import Document
 from kowai.tables.ledger import Event
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Prompt
+from kowai.versions import PromptSetting
 from tasks import metered
 from tasks.rereading import Rereading
 from tasks.step import step
@@ -91,10 +92,14 @@ async def replay(record: Record, tenant_id: UUID, sample: int = 0) -> Replay:
 async def _made_again(record: Record, passages: list[Passage], tenant_id: UUID, sample: int) -> Draft:
     if record.answer.model == MODEL:
         kept = record.prompt.inputs if record.prompt else {}
-        return await extracted(record.question, passages, kept.get("length"))
+        return await extracted(
+            record.question, passages, kept.get("length"), kept.get("least_confidence", LEAST_CONFIDENCE)
+        )
     if record.prompt is None:
         raise NothingToReplay(UNKEPT)
-    return await written(record.prompt.inputs, passages, await language_model(), _asker(record, tenant_id, sample))
+    told = PromptSetting(instructions=record.prompt.instructions or None, demos=record.prompt.demos)
+    ask = _asker(record, tenant_id, sample)
+    return await written(record.prompt.inputs, passages, await language_model(), ask, told)
 
 
 def _asker(record: Record, tenant_id: UUID, sample: int) -> Any:

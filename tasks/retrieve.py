@@ -8,14 +8,14 @@ from kowai.types import Passage, Question
 from tasks import metered
 from tasks.search_sql import search
 from tasks.step import step
-
-PASSAGES = 8
+from tasks.versions import answering_of
 
 
 @step
 async def retrieve(question: Question) -> list[Passage]:
     """Return the best passages for the question, best first."""
-    return await find_passages(question.standalone, question.tenant_id, k=PASSAGES, filters=question.filters)
+    k = (await answering_of(question)).retrieval.passages
+    return await find_passages(question.standalone, question.tenant_id, k=k, filters=question.filters)
 
 
 async def find_passages(text: str, tenant_id: UUID, *, k: int, filters: dict[str, Any]) -> list[Passage]:

@@ -64,7 +64,8 @@ async def _stored(connection: AsyncConnection, item: Any, tenant_id: UUID) -> bo
         await connection.execute(turns_sql.DIE, values)
         await connection.execute(turns_sql.YIELD, {"id": item.id})
         return False
-    row |= {"id": item.id, "tenant_id": tenant_id, "flow_run_id": run.flow_run.id if run and run.flow_run else None}
+    row |= {"id": item.id, "tenant_id": tenant_id, "pins": item.pins}
+    row |= {"flow_run_id": run.flow_run.id if run and run.flow_run else None}
     await connection.execute(postgresql.insert(Query).values(**row).on_conflict_do_nothing())
     return True
 

@@ -36,7 +36,7 @@ with shares as (
   insert into batch_turn (id, party, waiting, leased_until)
   select id, :party, false, now() + interval '60 seconds' from taken
 )
-select taken.id, q.text, taken.persona, b.asked_by from taken
+select taken.id, q.text, taken.persona, b.asked_by, b.pins from taken
 join set_question q on q.id = taken.question_id join batch b on b.id = :batch
 """)
 

@@ -4,28 +4,45 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+import dspy
+
 from blocks.language_model import LanguageModel
 from kowai.citations import Cited, Pair, cite
-from kowai.extraction import MODEL, NOT_FOUND, confidence, extract
+from kowai.extraction import LEAST_CONFIDENCE, MODEL, NOT_FOUND, confidence, extract
 from kowai.lengthening import at_length
 from kowai.quoting import quoted_passages
 from kowai.signatures import AnswerFromPassages, CheckSupport
 from kowai.types import Draft, Length, Passage, Prompt, Reply
+from kowai.versions import PromptSetting
 from tasks import metered
 
 Ask = Callable[..., Awaitable[Reply]]
+AS_SHIPPED = PromptSetting()
 
 
-async def extracted(question: str, passages: Sequence[Passage], length: Length | None = None) -> Draft:
-    """Answer with the best-supported sentences of the passages, or abstain."""
-    draft = await extract(question, passages, metered.sentence_vectors, read=metered.sentence_states)
-    draft = at_length(draft, passages, length)
-    inputs = {"question": question, **({"length": length} if length else {})}
+async def extracted(
+    question: str,
+    passages: Sequence[Passage],
+    length: Length | None = None,
+    least_confidence: float = LEAST_CONFIDENCE,
+) -> Draft:
+    """Answer with the best-supported sentences of the passages, or abstain below `least_confidence`."""
+    options: dict[str, Any] = {"read": metered.sentence_states, "threshold": least_confidence}
+    found = await extract(question, passages, metered.sentence_vectors, **options)
+    draft = at_length(found, passages, length)
+    inputs: dict[str, Any] = {"question": question, **({"length": length} if length else {})}
+    if least_confidence != LEAST_CONFIDENCE:
+        inputs["least_confidence"] = least_confidence
     return draft.model_copy(update={"prompt": Prompt(signature=MODEL, inputs=inputs)})
 
 
 async def written(
-    inputs: dict[str, Any], passages: Sequence[Passage], block: LanguageModel, ask: Ask, **options: Any
+    inputs: dict[str, Any],
+    passages: Sequence[Passage],
+    block: LanguageModel,
+    ask: Ask,
+    prompt: PromptSetting = AS_SHIPPED,
+    **options: Any,
 ) -> Draft:
     """Let a model answer `inputs` from the passages; keep what they support, and abstain when that is nothing.
 
@@ -38,14 +55,25 @@ async def written(
         calls.extend([reply.call_id] if reply.call_id else [])
         return reply
 
-    reply = await asked(AnswerFromPassages, inputs | {"passages": quoted_passages(passages)}, plain="answer", **options)
+    signature = told_to(prompt.instructions)
+    options |= {"plain": "answer"} | ({"demos": prompt.demos} if prompt.demos else {})
+    reply = await asked(signature, inputs | {"passages": quoted_passages(passages)}, **options)
     confirm = _confirmation(asked) if block.check_support else None
     found = bool(reply.fields["found"])
     answer = str(reply.fields["answer"]) if found else ""
     cited = await cite(answer, passages, metered.sentence_vectors, unsupported=block.unsupported, confirm=confirm)
     draft = await _draft(str(inputs["question"]), cited, passages, reply)
-    signature = {"signature": AnswerFromPassages.__name__, "instructions": AnswerFromPassages.instructions}
-    return draft.model_copy(update={"prompt": Prompt(**signature, inputs=inputs, calls=tuple(calls))})
+    told: dict[str, Any] = {
+        "signature": AnswerFromPassages.__name__,
+        "instructions": signature.instructions,
+    }
+    return draft.model_copy(update={"prompt": Prompt(**told, inputs=inputs, demos=prompt.demos, calls=tuple(calls))})
+
+
+def told_to(instructions: str | None) -> type[dspy.Signature]:
+    """Return what is asked for, with instructions of its own where there are any."""
+    shipped = AnswerFromPassages.instructions
+    return AnswerFromPassages if instructions in (None, shipped) else AnswerFromPassages.with_instructions(instructions)
 
 
 def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]:

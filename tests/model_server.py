@@ -48,6 +48,7 @@ class ModelServer:
     asked: list[dict[str, Any]] = field(default_factory=list)
     sent_pieces: int = 0
     on_reply: Callable[[], None] | None = None
+    on_request: Callable[[], None] | None = None
 
     def target(self, name: str = "local", *, price: str | None = "0", **settings: Any) -> Target:
         prices = {"input_price": price and Decimal(price), "output_price": price and Decimal(price)}
@@ -61,6 +62,8 @@ def application(server: ModelServer) -> FastAPI:
     async def complete(request: Request) -> Response:
         asked = await request.json()
         server.asked.append(asked)
+        if server.on_request:
+            server.on_request()
         act = server.script.pop(0) if server.script else server.default
         await asyncio.sleep(act.delay)
         if act.raw is not None:

@@ -37,6 +37,7 @@ from deployments.shim import (
     suites,
     tenants,
     users,
+    versions,
 )
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.gate import Gate
@@ -74,7 +75,7 @@ def create_app() -> FastAPI:
     conversing = (queries, conversations, feedback, replays, chat)
     answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
     entering = (auth, users, keys, audit, tenants)
-    evaluating = (suites, evaluations)
+    evaluating = (suites, evaluations, versions)
     keeping = (documents, holdings, sources, dead_letters, quarantine)
     for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):
         app.include_router(module.router)

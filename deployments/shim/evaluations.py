@@ -29,7 +29,7 @@ Runner = Annotated[Principal, Depends(may("evaluations.run"))]
 
 SELECT = """
 select e.id as evaluation_id, e.suite_id, s.name as suite, s.version as suite_version, b.personas, b.status,
-  e.outcome, e.accepted, e.judged, e.baseline_id, e.stopped_by, e.flow_run_id, e.created_at, e.finished_at,
+  e.outcome, e.accepted, e.judged, e.candidate, e.baseline_id, e.stopped_by, e.flow_run_id, e.created_at, e.finished_at,
   b.accepted as cases,
   (select count(*) from batch_item i where i.batch_id = e.id and i.state in ('queued', 'running')) as in_progress
 from evaluation e join suite s on s.id = e.suite_id join batch b on b.id = e.id
@@ -54,8 +54,13 @@ class NewEvaluation(BaseModel):
     personas: list[str] = Field(
         default_factory=list[str], description=f"Who answers, of {', '.join(personas())}; empty: whom the suite names."
     )
-    judged: bool = Field(True, description="Also let the model of the role judge rate each answer, if there is one.")
+    judged: bool = Field(
+        True, description="Also let the model of the role judge rate each answer, if a target names it."
+    )
     limits: Limits | None = Field(None, description="Tokens, US dollars and minutes, instead of the suite's own.")
+    versions: list[UUID] = Field(
+        default_factory=list[UUID], description="Versions of settings that answer in place of those that are live."
+    )
 
 
 class EvaluationView(BaseModel):
@@ -70,6 +75,7 @@ class EvaluationView(BaseModel):
     outcome: Literal["passed", "regressed", "broken"] | None
     accepted: bool
     judged: bool
+    candidate: bool
     baseline_id: UUID | None
     stopped_by: str | None
     cases: int
@@ -100,7 +106,7 @@ class EvaluationResult(EvaluationView):
 async def add_evaluation(new: NewEvaluation, caller: Runner, request: Request) -> EvaluationView:
     """Store an evaluation and hand it to a worker."""
     suite_id = await find_suite(new.suite, caller.tenant_id)
-    trial = Trial(suite_id, new.personas, new.judged, new.limits)
+    trial = Trial(suite_id, new.personas, new.judged, new.limits, new.versions)
     evaluation_id = await receive_evaluation(trial, caller.tenant_id)
     runs: Runs = request.app.state.runs
     await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, evaluation_id=evaluation_id)

@@ -1,5 +1,5 @@
 """Answer from the passages alone, offline: find, quote and cite the best-supported sentences, or abstain."""
 
-from kowai.extraction.answer import MODEL, NOT_FOUND, confidence, extract
+from kowai.extraction.answer import LEAST_CONFIDENCE, MODEL, NOT_FOUND, confidence, extract
 
-__all__ = ["MODEL", "NOT_FOUND", "confidence", "extract"]
+__all__ = ["LEAST_CONFIDENCE", "MODEL", "NOT_FOUND", "confidence", "extract"]

@@ -54,6 +54,7 @@ class Batch(TenantRow, table=True):
     finished_at: datetime | None = moment()
     results: dict[str, Any] = document_of("{}")
     limits: dict[str, Any] = document_of("{}")
+    pins: dict[str, Any] | None = document_of("null")
 
 
 class BatchItem(TenantRow, table=True):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from kowai.tables.rows import TenantRow, document_of, moment
@@ -42,6 +42,11 @@ class Evaluation(TenantRow, table=True):
     )
 
     suite_id: UUID = Field(foreign_key="suite.id", ondelete="CASCADE")
+    candidate: bool = Field(
+        default=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Whether something other than what was live answered.",
+    )
     judged: bool = Field(description="Whether a model judges the answers too.")
     baseline_id: UUID | None = Field(default=None, description="The accepted evaluation it was compared with.")
     outcome: str | None = Field(default=None, max_length=20)

@@ -27,6 +27,7 @@ class Query(TenantRow, table=True):
     routed_by: str | None = Field(default=None, max_length=20, description="What chose the persona, if it was chosen.")
     routing_confidence: float | None = None
     filters: dict[str, Any] = document_of("{}")
+    pins: dict[str, Any] | None = document_of("null")  # the versions that answer, by slot; null: those that are live
     streamed: bool = Field(default=False, description="Whether its answer is told in the event log as it is written.")
     status: str = Field(default="queued", max_length=20)
     refusal: str | None = Field(default=None, description="The code of a refusal or failure.")
@@ -51,6 +52,7 @@ class AnswerRow(TenantRow, table=True):
     citations: list[Any] = document_of("[]")
     sentences: list[Any] = document_of("[]")
     passages: list[Any] = document_of("[]")
+    versions: dict[str, Any] = document_of("{}")
     persona_version: str | None = Field(default=None, max_length=16, description="The hash of the persona's fields.")
     prompt: dict[str, Any] = document_of("{}")
     quoted: list[Any] | None = computed(

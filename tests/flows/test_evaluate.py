@@ -120,7 +120,6 @@ async def test_a_judge_rates_answers_and_its_agreement_is_told(
     tea: UUID, database_url: str, use: Callable[..., None], model_server: ModelServer
 ) -> None:
     use(model_server.target(), model_server.target("judge", roles=("judge",)))
-    model_server.on_reply = None
     model_server.script = [Act(content=GOOD), Act(content=VERDICT.format(5))]
     evaluation_id, _ = await evaluated(await stored(CASES[:1], tea), tea)
     found = row(database_url, evaluation_id)
@@ -134,7 +133,7 @@ async def test_a_judge_rates_answers_and_its_agreement_is_told(
 async def test_a_judge_that_returns_nonsense_makes_a_dead_case_and_no_score(
     tea: UUID, database_url: str, use: Callable[..., None], model_server: ModelServer, nonsense: str
 ) -> None:
-    use(model_server.target())
+    use(model_server.target(), model_server.target("judge", roles=("judge",)))
     model_server.script = [Act(content=GOOD)]
     model_server.default = Act(content=nonsense)
     evaluation_id, _ = await evaluated(await stored(CASES[:1], tea), tea)
@@ -197,7 +196,7 @@ async def test_the_shipped_suite_is_found_by_its_name(tea: UUID) -> None:
 
 async def test_a_case_may_name_its_own_persona_and_one_that_is_unknown_is_refused(tea: UUID, database_url: str) -> None:
     cases = [CASES[0] | {"persona": "technical"}, CASES[1] | {"persona": "nobody"}]
-    await evaluated(await stored(cases, tea), tea, personas=["assistant", "analyst"])
+    await evaluated(await stored(cases, tea), tea)
     found = rows(database_url, "select persona, state from batch_item order by persona")
     assert found == [{"persona": "nobody", "state": "refused"}, {"persona": "technical", "state": "done"}]
     assert evaluations.DEFAULT_PERSONA == "assistant"

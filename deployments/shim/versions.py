@@ -1,0 +1,153 @@
+"""Versions of settings: stored as candidates, put through the gate, rolled back."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
+
+from blocks.connections import database
+from deployments.shim.identity import Principal, may
+from deployments.shim.runs import Runs
+from kowai.errors import InvalidInput, NotFound
+from kowai.gate import Comparison
+from kowai.versions import KINDS
+from tasks.promote import receive_promotion, roll_back
+from tasks.suites import find_suite
+from tasks.versions import receive_version
+
+router = APIRouter(prefix="/api/v1", tags=["evaluations"])
+DEPLOYMENT = "promote/run-stored-promotion"
+
+Reader = Annotated[Principal, Depends(may("evaluations.read"))]
+Runner = Annotated[Principal, Depends(may("evaluations.run"))]
+Promoter = Annotated[Principal, Depends(may("versions.promote"))]
+
+VERSIONS = text("""
+select v.id as version_id, v.slot, v.number, v.content, v.lineage, v.created_at, l.since is not null as live
+from setting_version v left join live_setting l on l.slot = v.slot and l.version_id = v.id
+where :slot = '' or v.slot = :slot order by v.created_at desc limit :limit
+""")
+SELECT = """
+select p.id as promotion_id, p.version_id, v.slot, p.incumbent_id, s.name as suite, p.outcome, p.sentence,
+  nullif(p.comparison, '{}') as comparison, p.candidate_evaluation_id, p.incumbent_evaluation_id, p.created_at,
+  p.finished_at from promotion p join setting_version v on v.id = p.version_id join suite s on s.id = p.suite_id
+"""
+PROMOTIONS = text(f"{SELECT} order by p.created_at desc limit :limit")
+PROMOTION = text(f"{SELECT} where p.id = :id")
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class NewVersion(BaseModel):
+    """Write a candidate for a slot."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"slot": "retrieval", "content": {"passages": 12}}]}
+    )
+
+    slot: str = Field(description=f"One of {', '.join(KINDS)}; persona and prompt with a persona: prompt:assistant.")
+    content: dict[str, Any] = Field(description="What differs from what the files and blocks say.")
+    lineage: dict[str, Any] = Field(default_factory=dict[str, Any], description="Where it comes from.")
+
+
+class VersionView(BaseModel):
+    """Hold one version of a slot, which is never changed."""
+
+    version_id: UUID
+    slot: str
+    number: int
+    content: dict[str, Any]
+    lineage: dict[str, Any]
+    live: bool
+    created_at: datetime
+
+
+class NewPromotion(BaseModel):
+    """Ask for a version to go live."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version_id: UUID
+    suite: str = Field(description="The name or id of the suite that decides.")
+
+
+class PromotionView(BaseModel):
+    """Say what the gate decided and why; a null incumbent is what the files and blocks say."""
+
+    promotion_id: UUID
+    version_id: UUID
+    slot: str
+    incumbent_id: UUID | None
+    suite: str
+    outcome: Literal["promoted", "refused", "broken", "rolled_back"] | None
+    sentence: str | None
+    comparison: Comparison | None
+    candidate_evaluation_id: UUID
+    incumbent_evaluation_id: UUID
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@router.post("/versions", status_code=201)
+async def add_version(new: NewVersion, caller: Runner) -> VersionView:
+    """Store a candidate; nothing answers by it before it is promoted or pinned by an evaluation."""
+    tenant_id = caller.tenant_id
+    version_id = await receive_version(new.slot, new.content, tenant_id, lineage=new.lineage, by=caller.id)
+    return next(view for view in await _versions(tenant_id, new.slot, 10_000) if view.version_id == version_id)
+
+
+@router.get("/versions")
+async def get_versions(
+    caller: Reader, slot: Annotated[str, Query(description="Only those of this slot.")] = "", limit: Limit = 100
+) -> list[VersionView]:
+    """List versions, newest first, and which of them answer."""
+    return await _versions(caller.tenant_id, slot, limit)
+
+
+@router.post("/promotions", status_code=202)
+async def add_promotion(new: NewPromotion, caller: Promoter, request: Request) -> PromotionView:
+    """Put a version through the gate, in a worker: it goes live only if no metric falls by more than its margin."""
+    suite_id = await find_suite(new.suite, caller.tenant_id)
+    promotion_id = await receive_promotion(new.version_id, suite_id, caller.tenant_id)
+    runs: Runs = request.app.state.runs
+    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, promotion_id=promotion_id)
+    return await _promotion(promotion_id, caller.tenant_id)
+
+
+@router.get("/promotions")
+async def get_promotions(caller: Reader, limit: Limit = 50) -> list[PromotionView]:
+    """List what was put through the gate, newest first."""
+    async with (await database()).transaction(caller.tenant_id) as connection:
+        found = (await connection.execute(PROMOTIONS, {"limit": limit})).mappings()
+        return [PromotionView.model_validate(dict(row)) for row in found]
+
+
+@router.get("/promotions/{promotion_id}")
+async def get_promotion(promotion_id: UUID, caller: Reader) -> PromotionView:
+    """Return what the gate decided, every metric's change and the questions that were answered worse."""
+    return await _promotion(promotion_id, caller.tenant_id)
+
+
+@router.post("/promotions/{promotion_id}/roll-back")
+async def roll_promotion_back(promotion_id: UUID, caller: Promoter) -> PromotionView:
+    """Make the version before this one live again."""
+    if not await roll_back(promotion_id, caller.tenant_id, "Rolled back by hand."):
+        raise InvalidInput("Only a promotion whose version is live can be rolled back.")
+    return await _promotion(promotion_id, caller.tenant_id)
+
+
+async def _versions(tenant_id: UUID, slot: str, limit: int) -> list[VersionView]:
+    async with (await database()).transaction(tenant_id) as connection:
+        found = (await connection.execute(VERSIONS, {"slot": slot, "limit": limit})).mappings()
+        return [VersionView.model_validate(dict(row)) for row in found]
+
+
+async def _promotion(promotion_id: UUID, tenant_id: UUID) -> PromotionView:
+    async with (await database()).transaction(tenant_id) as connection:
+        row = (await connection.execute(PROMOTION, {"id": promotion_id})).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no such promotion.")
+    return PromotionView.model_validate(dict(row))

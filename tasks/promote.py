@@ -1,0 +1,144 @@
+"""The gate: put a candidate beside the incumbent on the same suite, and let it go live only if nothing fell."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.context import FlowRunContext
+from sqlalchemy import text, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from blocks.connections import database
+from kowai.errors import NotFound
+from kowai.evaluations import conclude
+from kowai.gate import Comparison
+from kowai.suites import About
+from kowai.tables.versions import Promotion
+from tasks.conclude import read_outcomes
+from tasks.step import step
+from tasks.versions import live_versions, slot_of
+
+NAMED = 10
+GO_LIVE = text("""
+insert into live_setting (tenant_id, slot, version_id) values (:tenant, :slot, :version)
+on conflict (tenant_id, slot) do update set version_id = excluded.version_id, since = now()
+""")
+WITHDRAW = text("delete from live_setting where tenant_id = :tenant and slot = :slot")
+LOCK = text("select version_id from live_setting where tenant_id = :tenant and slot = :slot for update")
+ACCEPT = text("update evaluation set accepted = true where id = :id")
+FIND = text("""
+select p.*, v.slot, s.about from promotion p join setting_version v on v.id = p.version_id
+join suite s on s.id = p.suite_id where p.id = :id
+""")
+
+
+class Candidacy(NamedTuple):
+    """Name what is to go live and the two choices of settings that are evaluated to decide it."""
+
+    promotion_id: UUID
+    candidate_id: UUID
+    incumbent_id: UUID
+    suite_id: UUID
+    candidate: dict[str, str]
+    incumbent: dict[str, str]
+    persona: str | None
+
+
+@step
+async def receive_promotion(
+    version_id: UUID, suite_id: UUID, tenant_id: UUID, promotion_id: UUID | None = None
+) -> UUID:
+    """Store the wish to make a version live, with the incumbent of this moment. Raises NotFound."""
+    promotion_id = promotion_id or uuid4()
+    values: dict[str, Any] = {"id": promotion_id, "tenant_id": tenant_id, "version_id": version_id}
+    values |= {"suite_id": suite_id, "candidate_evaluation_id": uuid4(), "incumbent_evaluation_id": uuid4()}
+    async with (await database()).transaction(tenant_id) as connection:
+        slot = await slot_of(connection, version_id)
+        values["incumbent_id"] = (await live_versions(connection)).get(slot)
+        await connection.execute(postgresql.insert(Promotion).values(**values).on_conflict_do_nothing())
+    return promotion_id
+
+
+@step
+async def read_candidacy(promotion_id: UUID, tenant_id: UUID) -> Candidacy | None:
+    """Return what has to be evaluated; None once it is decided. Raises NotFound."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = await _find(connection, promotion_id)
+        live = await live_versions(connection)
+    if row.outcome is not None:
+        return None
+    others = {slot: str(version) for slot, version in live.items() if slot != row.slot}
+    incumbent = others | ({row.slot: str(row.incumbent_id)} if row.incumbent_id else {})
+    evaluations = (row.candidate_evaluation_id, row.incumbent_evaluation_id)
+    persona = row.slot.partition(":")[2] or None
+    return Candidacy(
+        promotion_id, *evaluations, row.suite_id, others | {row.slot: str(row.version_id)}, incumbent, persona
+    )
+
+
+@step
+async def decide(promotion_id: UUID, tenant_id: UUID) -> str:
+    """Promote, refuse or give up; the version goes live in the transaction that says so. Return the outcome."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = await _find(connection, promotion_id)
+        if row.outcome is not None:
+            return row.outcome
+        margins = About.model_validate(row.about).margins
+        sides = (row.candidate_evaluation_id, row.incumbent_evaluation_id)
+        candidate, incumbent = [[each for _, each in (await read_outcomes(connection, id)).values()] for id in sides]
+        found = conclude(candidate, incumbent, margins)
+        live = await connection.scalar(LOCK, {"tenant": tenant_id, "slot": row.slot})
+        outcome, sentence = _verdict(found.comparison, broken=found.outcome == "broken")
+        if outcome == "promoted" and live != row.incumbent_id:
+            outcome, sentence = "refused", "Another version went live meanwhile: promote again, against that one."
+        if outcome == "promoted":
+            await connection.execute(GO_LIVE, {"tenant": tenant_id, "slot": row.slot, "version": row.version_id})
+            await connection.execute(ACCEPT, {"id": row.candidate_evaluation_id})
+        comparison = found.comparison.model_dump(mode="json") if found.comparison else {}
+        await _end(connection, promotion_id, outcome, sentence=sentence, comparison=comparison)
+    if FlowRunContext.get() is not None:
+        await acreate_markdown_artifact(markdown=f"# {row.slot}: {outcome}\n\n{sentence}\n", key="promotion")
+    return outcome
+
+
+def _verdict(comparison: Comparison | None, *, broken: bool) -> tuple[str, str]:
+    if comparison is None or broken or not comparison.cases:
+        return "broken", "Too few cases came to an answer to compare the candidate with what is live."
+    if not comparison.regressed:
+        return "promoted", f"No metric fell by more than its margin on {comparison.cases:,} cases."
+    falls = ", ".join(f"{each.metric} of {each.persona} {each.change:+.3f}" for each in comparison.regressed)
+    worse = ", ".join(each.case for each in comparison.questions[:NAMED])
+    more = len(comparison.questions) - NAMED
+    named = f" Answered worse: {worse}{f' and {more:,} more' if more > 0 else ''}." if worse else ""
+    return "refused", f"Fell by more than the margin: {falls}.{named}"
+
+
+@step
+async def roll_back(promotion_id: UUID, tenant_id: UUID, sentence: str) -> bool:
+    """Make the version before this one live again, if this one still is; tell whether it was."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = await _find(connection, promotion_id)
+        slot = {"tenant": tenant_id, "slot": row.slot}
+        if row.outcome != "promoted" or await connection.scalar(LOCK, slot) != row.version_id:
+            return False
+        if row.incumbent_id is None:
+            await connection.execute(WITHDRAW, slot)
+        else:
+            await connection.execute(GO_LIVE, slot | {"version": row.incumbent_id})
+        await _end(connection, promotion_id, "rolled_back", sentence=sentence)
+    return True
+
+
+async def _find(connection: AsyncConnection, promotion_id: UUID) -> Any:
+    row = (await connection.execute(FIND, {"id": promotion_id})).one_or_none()
+    if row is None:
+        raise NotFound("There is no such promotion.")
+    return row
+
+
+async def _end(connection: AsyncConnection, promotion_id: UUID, outcome: str, **values: Any) -> None:
+    ended = {"outcome": outcome, "finished_at": datetime.now(UTC), **values}
+    await connection.execute(update(Promotion).where(col(Promotion.id) == promotion_id).values(**ended))

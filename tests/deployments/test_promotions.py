@@ -1,0 +1,112 @@
+"""Versions and promotions through HTTP and the command line."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from blocks.database import Database
+from deployments.cli import app as cli
+from deployments.commands import api as api_module
+from deployments.shim import suites, versions
+from deployments.shim.errors import add_error_handlers
+from deployments.shim.identity import Principal, authenticate
+from flows.promote import run_promotion
+from tasks.step import traced
+from tests.flows.conftest import learn_tea
+
+SUITE = b'cases:\n  - {id: green, question: "How long is green tea steeped?", facts: [three minutes]}\n'
+
+
+class Runs:
+    """Carry a promotion out at once, as a worker would."""
+
+    async def start(self, deployment: str, *, tenant_id: UUID, promotion_id: UUID) -> None:
+        assert deployment == "promote/run-stored-promotion"
+        with traced():
+            await run_promotion.fn(promotion_id, tenant_id)
+
+
+def shim(tenant: UUID, role: str = "operator") -> FastAPI:
+    app = FastAPI()
+    for module in (suites, versions):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    app.state.runs = Runs()
+    app.dependency_overrides[authenticate] = lambda: Principal(tenant, uuid4(), role)
+    return app
+
+
+@pytest.fixture
+async def http(store: Database, tenant: UUID, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    await learn_tea(tenant, tmp_path / "documents")
+    transport = httpx.ASGITransport(shim(tenant), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kowai") as client:
+        await client.post("/api/v1/suites", files={"files": ("tea.yaml", SUITE)})
+        yield client
+
+
+async def test_a_version_goes_live_and_back(http: httpx.AsyncClient) -> None:
+    made = await http.post("/api/v1/versions", json={"slot": "retrieval", "content": {"passages": 6}})
+    version = made.json()
+    assert (made.status_code, version["number"], version["live"]) == (201, 1, False)
+    promotion = (
+        await http.post("/api/v1/promotions", json={"version_id": version["version_id"], "suite": "tea"})
+    ).json()
+    assert (promotion["outcome"], promotion["slot"], promotion["incumbent_id"]) == ("promoted", "retrieval", None)
+    assert [each["live"] for each in (await http.get("/api/v1/versions?slot=retrieval")).json()] == [True]
+    where = f"/api/v1/promotions/{promotion['promotion_id']}"
+    assert (await http.get(where)).json() == promotion
+    assert (await http.post(f"{where}/roll-back")).json()["outcome"] == "rolled_back"
+    assert [each["outcome"] for each in (await http.get("/api/v1/promotions")).json()] == ["rolled_back"]
+    again = await http.post(f"{where}/roll-back")
+    assert (again.status_code, again.json()["error"]["code"]) == (422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("versions", {"slot": "weather", "content": {"a": 1}}, 422, "bad_version"),
+        ("versions", {"slot": "retrieval", "content": {"passages": 0}}, 422, "bad_version"),
+        ("promotions", {"version_id": str(uuid4()), "suite": "tea"}, 404, "not_found"),
+        ("promotions", {"version_id": str(uuid4()), "suite": "missing"}, 404, "not_found"),
+    ],
+)
+async def test_what_cannot_go_live_is_refused_by_name(
+    http: httpx.AsyncClient, path: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    reply = await http.post(f"/api/v1/{path}", json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+
+
+async def test_an_analyst_may_write_a_candidate_but_not_promote_it(http: httpx.AsyncClient, tenant: UUID) -> None:
+    transport = httpx.ASGITransport(shim(tenant, "analyst"), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kowai") as analyst:
+        made = await analyst.post("/api/v1/versions", json={"slot": "retrieval", "content": {"passages": 6}})
+        body = {"version_id": made.json()["version_id"], "suite": "tea"}
+        assert (await analyst.post("/api/v1/promotions", json=body)).status_code == 403
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("promoted", 0), ("broken", 1), ("refused", 3)])
+def test_the_exit_code_tells_refused_from_broken(monkeypatch: pytest.MonkeyPatch, outcome: str, code: int) -> None:
+    sent: list[dict[str, Any]] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        told = {"promotion_id": "p", "version_id": "v", "slot": "retrieval", "sentence": "Because."}
+        return httpx.Response(202, json=told | {"outcome": outcome})
+
+    client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    command = ["promote", "retrieval", "--set", "passages=6", "--url", "http://kowai", "--key", "k"]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == code, done.output
+    assert sent[0] == {"slot": "retrieval", "content": {"passages": 6}}
+    assert "Because." in done.output
