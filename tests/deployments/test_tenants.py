@@ -12,8 +12,8 @@ from blocks.connections import bucket
 from kowai.errors import TenantSuspended
 from kowai.tables.ingestion import Source
 from kowai.tenant_tables import tenant_tables
-from tasks.accept import remember
 from tasks.receive import Inquiry, receive_query
+from tasks.sources import remember
 from tests.deployments.conftest import People
 
 
