@@ -36,7 +36,7 @@ async def policy_of(tenant_id: UUID) -> GuardPolicy:
 async def own_switches(tenant_id: UUID) -> Sequence[Switch]:
     """Return what the tenant has set for itself."""
     mine = select(col(Row.guard), col(Row.stage), col(Row.action)).order_by(col(Row.guard), col(Row.stage))
-    async with (await database()).transaction(tenant_id) as connection:
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
         return [Switch.model_validate(dict(row)) for row in (await connection.execute(mine)).mappings()]
 
 

@@ -54,8 +54,8 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
 
 @step
 async def record_refusal(query_id: UUID, tenant_id: UUID, verdict: Verdict) -> None:
-    """Store why a question was not answered."""
-    async with (await database()).transaction(tenant_id) as connection:
+    """Store why a question was not answered, be it that its tenant is suspended."""
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
         await report_findings(connection, query_id, tenant_id, verdict.findings)
         await _close(connection, query_id, tenant_id, "refused", refusal=verdict.code, sentence=verdict.sentence)
 

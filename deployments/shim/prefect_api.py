@@ -23,6 +23,8 @@ def state(kind: StateType, message: str | None = None) -> dict[str, Any]:
 class Refused(Unavailable):
     """Prefect was reached and did not take the call as it is."""
 
+    code = "prefect_refused"
+
 
 class PrefectApi:
     """Speak to the server that PREFECT_API_URL names."""

@@ -1,5 +1,6 @@
 """Prices are published or declared, and a prompt's tokens are never counted too low."""
 
+import subprocess
 import sys
 from decimal import Decimal
 
@@ -19,7 +20,9 @@ def target(model: str, endpoint: str = "https://api.openai.com/v1", **prices: De
 
 def test_a_published_price_is_found_without_importing_litellm() -> None:
     assert price_of(target("gpt-4o"), 1000) == Price(Decimal("2.5"), Decimal(10))
-    assert "litellm" not in sys.modules
+    asking = "from tests.blocks.test_prices import price_of, target; price_of(target('gpt-4o'), 1000)"
+    code = f"import sys; {asking}; sys.exit('litellm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_declared_price_goes_first_and_an_unknown_one_is_none() -> None:

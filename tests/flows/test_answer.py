@@ -59,9 +59,14 @@ async def test_another_tenants_documents_never_answer(tea: UUID, other_tenant: U
 
 
 async def test_a_suspended_tenant_is_refused_which_is_no_failure(store: Database, tea: UUID) -> None:
+    query_id = await receive_query(Inquiry("How long is green tea steeped?"), tea)
     async with store.transaction(tea) as connection:
         await connection.execute(update(Tenant).where(col(Tenant.id) == tea).values(suspended=True))
-    answer, _ = await asked("How long is green tea steeped?", tea)
+    with traced():
+        await answer_query.fn(query_id, tea)
+    async with store.transaction(tea, even_suspended=True) as connection:
+        await connection.execute(update(Tenant).where(col(Tenant.id) == tea).values(suspended=False))
+    answer = await read_answer(query_id, tea)
     assert answer.status == "refused"
     assert answer.error
     assert answer.error.code == "tenant_suspended"

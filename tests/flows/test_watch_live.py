@@ -27,9 +27,14 @@ def rate(url: str, query_id: UUID, rating: str, tenant: UUID, times: int) -> Non
             copy = uuid4()
             for table, key in (("query", "id"), ("answer", "query_id")):
                 new = {"id": copy, "query_id": copy} if table == "query" else {"id": uuid4(), "query_id": copy}
-                changed = f"select (jsonb_populate_record(t, %s::jsonb)).* from {table} t where {key} = %s"
+                stored = (
+                    "select string_agg(quote_ident(attname), ', ') from pg_attribute where attrelid = %s::regclass"
+                    " and attnum > 0 and not attisdropped and attgenerated = ''"
+                )
+                (columns,) = owner.execute(stored, (table,)).fetchone() or ("",)
+                copied = f"from {table} t, jsonb_populate_record(t, %s::jsonb) as c where t.{key} = %s"
                 owner.execute(
-                    f"insert into {table} {changed}",
+                    f"insert into {table} ({columns}) select c.{columns.replace(', ', ', c.')} {copied}",
                     (psycopg.types.json.Json({name: str(value) for name, value in new.items()}), query_id),
                 )
             owner.execute(
