@@ -30,7 +30,10 @@ class Known(NamedTuple):
     read_at: float
 
 
-_known: dict[type[Block], Known] = {}
+# A block is known by its kind, and by its name where that is not NAME.
+Key = type[Block] | tuple[type[Block], str]
+
+_known: dict[Key, Known] = {}
 _renewals: set[asyncio.Task[Any]] = set()
 
 
@@ -43,8 +46,12 @@ async def database() -> Database:
     return block
 
 
-async def embedder() -> Embedder:
-    return await _current(Embedder) or Embedder()
+async def embedder(name: str = NAME) -> Embedder:
+    """Return the embedder block of that name. Raises Misconfigured when there is none."""
+    block = await _current(Embedder, name)
+    if block is None and name != NAME:
+        raise Misconfigured(f"There is no block kowai-embedder/{name}: make it in Prefect under Blocks.")
+    return block or Embedder()
 
 
 async def language_model() -> LanguageModel:
@@ -65,25 +72,31 @@ def bucket() -> Bucket:
     return Bucket(folder=settings().bucket)
 
 
-async def _current(kind: type[Kind]) -> Kind | None:
+async def _current(kind: type[Kind], name: str = NAME) -> Kind | None:
     """Return the block last read; a stale one is renewed behind the caller's back, so chat never waits for Prefect."""
-    known = _known.get(kind)
+    key = _key(kind, name)
+    known = _known.get(key)
     if known is None:
-        await _read(kind)
-        known = _known[kind]
+        await _read(kind, name)
+        known = _known[key]
     elif time.monotonic() - known.read_at > FRESH_SECONDS:
-        _known[kind] = known._replace(read_at=time.monotonic())
-        renewal = asyncio.create_task(_read(kind))
+        _known[key] = known._replace(read_at=time.monotonic())
+        renewal = asyncio.create_task(_read(kind, name))
         _renewals.add(renewal)
         renewal.add_done_callback(_renewals.discard)
     return known.block if isinstance(known.block, kind) else None
 
 
-async def _read(kind: type[Block]) -> None:
+def _key(kind: type[Block], name: str) -> Key:
+    return kind if name == NAME else (kind, name)
+
+
+async def _read(kind: type[Block], name: str) -> None:
     """Read the block from Prefect; one that is absent or out of reach leaves what was known."""
-    known = _known.get(kind)
+    key = _key(kind, name)
+    known = _known.get(key)
     block = known.block if known else None
     with suppress(Exception):  # Prefect raises ValueError for an absent block and a dozen kinds when out of reach
         async with asyncio.timeout(PATIENCE_SECONDS):
-            block = await kind.aload(NAME)
-    _known[kind] = Known(block, time.monotonic())
+            block = await kind.aload(name)
+    _known[key] = Known(block, time.monotonic())

@@ -139,3 +139,19 @@ class Embedder(Block):
         if self.provider == "directory" and not self.directory:
             raise Misconfigured("The embedder block names no directory.")
         return self.directory if self.provider == "directory" else ""
+
+
+# Blocks to begin with, by name: BGE-M3 as text-embeddings-inference, vLLM or Ollama serve it, and OpenAI's model at the
+# same length. Each is a space of its own; `kowai reindex --embedder NAME` moves the knowledge to it.
+PRESETS: dict[str, Embedder] = {
+    "bge-m3": Embedder(
+        provider="openai",
+        endpoint="http://127.0.0.1:8080/v1",
+        model="BAAI/bge-m3",
+        dimensions=1024,
+        ask_for_dimensions=False,
+    ),
+    "openai-large": Embedder(
+        provider="openai", endpoint="https://api.openai.com/v1", model="text-embedding-3-large", dimensions=1024
+    ),
+}

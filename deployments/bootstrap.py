@@ -21,7 +21,7 @@ from blocks.bucket import Bucket
 from blocks.connections import NAME
 from blocks.database import Database
 from blocks.discovery import find_targets
-from blocks.embedder import Embedder
+from blocks.embedder import PRESETS, Embedder
 from blocks.language_model import LanguageModel
 from blocks.policy import Policy
 from kowai.settings import settings
@@ -42,7 +42,8 @@ async def bootstrap() -> None:
 async def save_blocks() -> None:
     """Register every block type; save a first block of each, and the database's again, for its address may move."""
     url = settings().app_database_url
-    await _save(Embedder(), overwrite=False)
+    for name, block in {NAME: Embedder(), **PRESETS}.items():
+        await _save(block, overwrite=False, name=name)
     await _save(LanguageModel(targets=await find_targets(os.environ)), overwrite=await _has_no_models())
     await _save(Policy(), overwrite=False)
     await _save(Bucket(folder=settings().bucket), overwrite=False)
@@ -58,10 +59,10 @@ async def _has_no_models() -> bool:
         return True
 
 
-async def _save(block: Block, *, overwrite: bool) -> None:
+async def _save(block: Block, *, overwrite: bool, name: str = NAME) -> None:
     await block.aregister_type_and_schema()
     try:
-        await block.asave(NAME, overwrite=overwrite)
+        await block.asave(name, overwrite=overwrite)
     except ValueError as error:  # Prefect's word for a block of that name that is there already
         if "already in use" not in str(error):
             raise

@@ -18,6 +18,7 @@ from deployments.commands import (
     inspecting,
     measuring,
     promoting,
+    reindexing,
     replaying,
     reviewing,
     running,
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(reindexing.reindex)
 for command in (running.up, running.down, running.worker, scaling.scale):
     app.command()(command)
 for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting.version):

@@ -63,8 +63,8 @@ async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -
     while items := await claim(ingestion_id, tenant_id, BATCH):
         try:
             readings = await inspect_documents(await read(items, tenant_id), tenant_id)
-            embedded = await embed_chunks(readings)
-            await index(readings, embedded, tenant_id)
+            while not await index(readings, await embed_chunks(readings), tenant_id):
+                pass  # the vector space was switched meanwhile
         except KowaiError as error:
             await bury(items, error, tenant_id)
         if bar:

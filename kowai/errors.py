@@ -73,6 +73,12 @@ class SpaceMismatch(KowaiError):
     code, http_status = "space_mismatch", 409
 
 
+class SpaceUnready(SpaceMismatch):
+    """Say that another space is being built: one at a time."""
+
+    code = "space_unready"
+
+
 class ModelFailed(KowaiError):
     code, http_status, retryable = "model_failed", 502, True
 

@@ -29,17 +29,9 @@ select i.id from ingestion i where i.created_at < now() - {PATIENCE}
 
 LEFT = {
     "chunks without a vector": """
-        select count(*) from chunk c where not exists (select from chunk_vector v where v.chunk_id = c.id)""",
+        select count(*) from chunk c where not exists (
+          select from chunk_vector v join embedding_space s on s.id = v.space_id
+          where v.chunk_id = c.id and s.state = 'current')""",
     "deliveries overdue for an hour": """
         select count(*) from outbox where delivered_at is null and due_at < now() - interval '1 hour'""",
 }
-
-BARE = """
-select c.id, d.title, c.heading_path, c.text, c.ordinal, c.start_char, c.end_char, c.page
-from chunk c join document d on d.id = c.document_id
-where not exists (select from chunk_vector v where v.chunk_id = c.id) order by c.id limit :limit
-"""
-CLOTHE = """
-insert into chunk_vector (chunk_id, space_id, tenant_id, embedding)
-select c.id, :space, c.tenant_id, cast(:embedding as halfvec) from chunk c where c.id = :chunk on conflict do nothing
-"""

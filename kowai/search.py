@@ -63,7 +63,11 @@ class Weighted(NamedTuple):
     wanted: Wanted
 
 
-def survey(question: str, filters: Filters, *, space: str) -> Statement:
+# A retired space is whole until it is dropped, a space that is being built is not.
+SEARCHED, TRIED = ["current", "retired"], ["building"]
+
+
+def survey(question: str, filters: Filters, *, space: str, dimensions: int, trial: bool = False) -> Statement:
     """Return the statement that tells the question's terms from its words and counts both sides of the search."""
     counts = counted((question, 1))
     holds, parameters = condition(filters)
@@ -76,13 +80,15 @@ with word as (
   select term, asked, words from word where term is not null union all select '', 1, null
 )
 select asked.term, asked.words, asked.asked, coalesce(sum(c.chunks), 0), coalesce(sum(c.occurrences), 0), {scope},
-       (select id from embedding_space where model = %(space)s),
+       (select id from embedding_space
+        where model = %(space)s and dimensions = %(dimensions)s and state = any(%(states)s)),
        (select reltuples::bigint from pg_class where oid = 'chunk_vector'::regclass),
        {", ".join(f"set_config('hnsw.{name}', '{value}', true)" for name, value in INDEX_SCAN.items())}
 from asked left join term_count as c on c.tenant_id = (select current_tenant()) and c.term = asked.term
 group by asked.term, asked.words, asked.asked
 """
-    return sql, parameters | {"words": list(counts), "counts": list(counts.values()), "space": space}
+    sought = {"space": space, "dimensions": dimensions, "states": TRIED if trial else SEARCHED}
+    return sql, parameters | sought | {"words": list(counts), "counts": list(counts.values())}
 
 
 def surveyed(rows: Sequence[Sequence[Any]]) -> Survey:

@@ -1,18 +1,111 @@
-"""The vector space of a store: one model and dimension, with an index of its own."""
+"""Vector spaces: one is current, another may be built beside it, and no search sees half of each."""
 
-# The application's role may not make indexes, so the owner lends it this one act. Null means: another space is open.
-OPEN_SPACE = """
-create function open_space(wanted text, size integer) returns integer
+# What decides which space is current holds this lock alone; who writes vectors of the current one shares it.
+LOCK = "select pg_advisory_xact_lock(4072002)"
+
+# The application's role may not make indexes, so the owner lends it these two acts.
+MAKE_SPACE = """
+create or replace function make_space(wanted text, size integer, block text, as_state text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
-declare found integer;
+declare made integer;
 begin
-  perform pg_advisory_xact_lock(4072002);
-  select id into found from embedding_space where model = wanted and dimensions = size;
-  if found is null and not exists (select from embedding_space) then
-    insert into embedding_space (model, dimensions) values (wanted, size) returning id into found;
-    execute format('create index ix_space_%s on chunk_vector using hnsw ((embedding::halfvec(%s)) halfvec_cosine_ops)'
-                   ' with (m = 16, ef_construction = 64) where space_id = %1$s', found, size);
-  end if;
-  return found;
+  insert into embedding_space (model, dimensions, embedder, state) values (wanted, size, block, as_state)
+  returning id into made;
+  execute format('create index ix_space_%s on chunk_vector using hnsw ((embedding::halfvec(%s)) halfvec_cosine_ops)'
+                 ' with (m = 16, ef_construction = 64) where space_id = %1$s', made, size);
+  return made;
 end $$
 """
+DROP_INDEX = """
+create or replace function drop_space_index(old integer) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if exists (select from embedding_space where id = old and state = 'dropping') then
+    execute format('drop index if exists ix_space_%s', old);
+  end if;
+end $$
+"""
+
+# An empty store takes the first document's space. Null means: another space is current.
+OPEN_SPACE = """
+create or replace function open_space(wanted text, size integer) returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if not exists (select from embedding_space) then
+    perform pg_advisory_xact_lock(4072002);
+    if not exists (select from embedding_space) then
+      return make_space(wanted, size, 'kowai', 'current');
+    end if;
+  end if;
+  perform pg_advisory_xact_lock_shared(4072002);
+  return (select id from embedding_space where model = wanted and dimensions = size and state = 'current');
+end $$
+"""
+FUNCTIONS = (MAKE_SPACE, DROP_INDEX, OPEN_SPACE)
+
+CURRENT = "select id, public_id, model, dimensions, embedder, state from embedding_space where state = 'current'"
+NAMED = "select id, public_id, model, dimensions, embedder, state from embedding_space where public_id = :public_id"
+SAME = """
+select id, public_id, model, dimensions, embedder, state from embedding_space
+where model = :model and dimensions = :dimensions
+"""
+LISTED = """
+select public_id, model, dimensions, embedder, state, evaluation from embedding_space
+order by state <> 'current', id desc
+"""
+MAKE = "select make_space(:model, :dimensions, :embedder, 'building')"
+BUILD_AGAIN = """
+update embedding_space set state = 'building', embedder = :embedder, evaluation = '{}'
+where id = :id and state in ('retired', 'building')
+"""
+DROPPING = """
+with begun as (update embedding_space set state = 'dropping' where state = 'retired' returning id)
+select id from begun union select id from embedding_space where state = 'dropping'
+"""
+DROP_INDEX_OF = "select drop_space_index(:id)"
+GONE = "delete from embedding_space where id = :id and state = 'dropping'"
+ASKED = """
+select q.standalone, a.citations from answer a join query q on q.id = a.query_id
+where not a.abstained and a.citations <> '[]' and q.filters = '{}' order by a.created_at desc limit :limit
+"""
+SWITCH = (
+    "update embedding_space set state = 'retired' where state = 'current'",
+    "update embedding_space set state = 'current' where id = :id",
+)
+EVALUATED = "update embedding_space set evaluation = cast(:evaluation as jsonb) where id = :id"
+
+# Chunks of today and of replaced versions, and where their vectors are.
+HOMES = (("chunk", "chunk_vector"), ("past_chunk", "past_vector"))
+
+
+def bare(chunks: str, vectors: str) -> str:
+    """Return the SQL that lists chunks without a vector of a space, by rising id."""
+    return f"""
+select c.id, v.title, c.heading_path, c.text
+from {chunks} c join document_version v on v.document_id = c.document_id and v.version = c.version
+where c.id > :after and not exists (select from {vectors} as known where known.chunk_id = c.id and space_id = :space)
+order by c.id limit :limit
+"""  # noqa: S608
+
+
+def clothe(chunks: str, vectors: str) -> str:
+    """Return the SQL that gives chunks their vectors; one that is being deleted goes without.
+
+    No foreign key holds today's vectors to their chunks, so the lock does.
+    """
+    lock = "for key share" if chunks == "chunk" else ""
+    return f"""
+with held as materialized (select id, tenant_id from {chunks} where id = any(:ids) order by id {lock})
+insert into {vectors} (chunk_id, space_id, tenant_id, embedding)
+select held.id, :space, held.tenant_id, cast(new.embedding as halfvec)
+from unnest(cast(:ids as bigint[]), cast(:embeddings as text[])) as new(id, embedding) join held using (id)
+on conflict do nothing
+"""  # noqa: S608
+
+
+def forget(vectors: str) -> str:
+    """Return the SQL that deletes some vectors of a space."""
+    return f"""
+delete from {vectors} where (chunk_id, space_id) in
+  (select chunk_id, space_id from {vectors} where space_id = :space limit :limit)
+"""  # noqa: S608

@@ -32,6 +32,10 @@ end $$
 """
 
 
+# Go over to another tenant inside a transaction: for the few acts that concern all of them.
+ENTER = "select set_config('app.tenant', :id, true)"
+
+
 def locks(table: str, column: str = "tenant_id") -> Iterable[str]:
     """Return the statements that let a row of `table` be seen and written by its own tenant only."""
     mine = f"{column} = (select current_tenant())"  # a sub-select is evaluated once per statement

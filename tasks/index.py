@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, delete, select
 
 from blocks.connections import database
+from kowai.errors import SpaceMismatch
 from kowai.indexing import IndexedDocument
 from kowai.tables.ingestion import IngestionItem as Row
 from kowai.tables.knowledge import ChunkRow, Document, DocumentVersion
@@ -19,16 +20,27 @@ from tasks.embed import Embedded
 from tasks.history import keep_past
 from tasks.indexing_sql import write_chunks
 from tasks.read import Reading
-from tasks.spaces import open_space
+from tasks.spaces import current_embedder, open_space
 from tasks.step import step
 
 
 @step
-async def index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> None:
+async def index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> bool:
     """Store every reading and where its item ended; doing it again changes nothing.
 
     A batch is one transaction; where the database refuses it, each document has its own, and the culprit dies alone.
+    Returns False, and stores nothing more, when another space has become the current one since the batch was embedded.
     """
+    try:
+        await _index_together(readings, embedded, tenant_id)
+    except SpaceMismatch:
+        if await current_embedder() == embedded.embedder:
+            raise
+        return False
+    return True
+
+
+async def _index_together(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> None:
     try:
         await _index(readings, embedded, tenant_id)
     except DBAPIError:
@@ -49,11 +61,12 @@ async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUI
     async with (await database()).transaction(tenant_id) as connection:
         held = await hold_items(connection, [reading.item_id for reading in readings])
         readings = [reading for reading in readings if reading.item_id in held]  # the others were deleted meanwhile
-        documents = await _lock(connection, _readable(readings), tenant_id)
+        readable = _readable(readings)
+        space = await open_space(connection, embedded.space) if readable else 0  # before rows that a switch waits for
+        documents = await _lock(connection, readable, tenant_id)
         changed = [stored for stored in documents if stored.known_hash != stored.reading.content_hash]
         if changed:
             await _replace(connection, changed, tenant_id)
-            space = await open_space(connection, embedded.space)
             await write_chunks(connection, [stored.indexed(embedded) for stored in changed], space_id=space)
         if readings:
             await _end_items(connection, readings, {stored.reading.item_id: stored for stored in documents})

@@ -12,7 +12,7 @@ from dspy.utils.exceptions import AdapterParseError
 from numpy.typing import NDArray
 from prefect.context import FlowRunContext
 
-from blocks.connections import embedder, language_model, policy
+from blocks.connections import NAME, embedder, language_model, policy
 from blocks.embedder import Space
 from blocks.engines import BlockingEngine
 from kowai.embedding.states import Encoded
@@ -29,12 +29,14 @@ Vectors = NDArray[np.float32]
 Hear = Callable[[str], None]
 
 
-async def embed(texts: Sequence[str], *, purpose: Literal["query", "document"]) -> tuple[Vectors, Space]:
-    """Return one L2-normalised vector a text, shape (n, dimensions), and the space they live in.
+async def embed(
+    texts: Sequence[str], *, purpose: Literal["query", "document"], block: str = NAME
+) -> tuple[Vectors, Space]:
+    """Return one L2-normalised vector a text, shape (n, dimensions), by the embedder block, and their space.
 
     Another machine's model gets texts without personal data, as the policy block says for all tenants.
     """
-    model = await embedder()
+    model = await embedder(block)
     if model.provider == "openai" and (await policy()).rules().masks_prompts:
         texts = [Masking().mask(text) for text in texts]
     return await model.embed(texts, purpose=purpose), model.space

@@ -89,6 +89,13 @@ async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID) -> U
 
 
 @step
+async def find_tenants() -> list[UUID]:
+    """Return the ids of all tenants."""
+    async with (await database()).engine().connect() as connection:
+        return list(await connection.scalars(select(col(Tenant.id)).order_by(col(Tenant.id))))
+
+
+@step
 async def find_tenant(name: str) -> UUID:
     """Return the id of the tenant people call `name`. Raises NotFound."""
     async with (await database()).engine().connect() as connection:

@@ -1,6 +1,5 @@
 """Find what crashes and outages have left behind, mend it, and say what was found."""
 
-from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import acreate_table_artifact
@@ -8,14 +7,10 @@ from prefect.context import FlowRunContext
 from sqlalchemy import text
 
 from blocks.connections import database
-from kowai import reconciling
-from kowai.indexing import embedded_text
-from kowai.types import Chunk
-from tasks import metered
-from tasks.spaces import open_space
+from kowai import reconciling, spaces
+from tasks.spaces import current_space
 from tasks.step import step
-
-BATCH = 256
+from tasks.vectors import give_vectors
 
 Findings = dict[str, int]
 
@@ -36,28 +31,16 @@ async def unfinished(tenant_id: UUID) -> list[UUID]:
 
 @step
 async def mend_vectors(tenant_id: UUID) -> int:
-    """Embed chunks that have no vector and return how many. Raises SpaceMismatch when the embedder has changed."""
-    mended = 0
-    while rows := await _bare(tenant_id):
-        chunks = [
-            Chunk(row.ordinal, row.start_char, row.end_char, row.page, row.heading_path, row.text) for row in rows
-        ]
-        texts = [embedded_text(row.title, chunk) for row, chunk in zip(rows, chunks, strict=True)]
-        vectors, space = await metered.embed(texts, purpose="document")
-        async with (await database()).transaction(tenant_id) as connection:
-            space_id = await open_space(connection, space)
-            values = [
-                {"chunk": row.id, "space": space_id, "embedding": str(vector.tolist())}
-                for row, vector in zip(rows, vectors, strict=True)
-            ]
-            await connection.execute(text(reconciling.CLOTHE), values)
-        mended += len(rows)
+    """Embed chunks that the current space has no vector of, and return how many."""
+    space, mended = await current_space(), 0
+    if space is None:
+        return 0
+    for home in spaces.HOMES:
+        after: int | None = 0
+        while after is not None:
+            count, after = await give_vectors(tenant_id, space, home, after)
+            mended += count
     return mended
-
-
-async def _bare(tenant_id: UUID) -> list[Any]:
-    async with (await database()).transaction(tenant_id) as connection:
-        return list((await connection.execute(text(reconciling.BARE), {"limit": BATCH})).all())
 
 
 @step

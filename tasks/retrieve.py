@@ -4,9 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from blocks.connections import database
+from kowai.errors import SpaceMismatch
 from kowai.types import Passage, Question
 from tasks import metered
 from tasks.search_sql import search
+from tasks.spaces import current_embedder
 from tasks.step import step
 from tasks.versions import answering_of
 
@@ -19,7 +21,13 @@ async def retrieve(question: Question) -> list[Passage]:
 
 
 async def find_passages(text: str, tenant_id: UUID, *, k: int, filters: dict[str, Any]) -> list[Passage]:
-    """Embed the text and run one hybrid search over the tenant's documents."""
-    vectors, space = await metered.embed([text], purpose="query")
-    async with (await database()).transaction(tenant_id) as connection:
-        return await search(connection, text, vectors[0].tolist(), space=space.model, k=k, filters=filters)
+    """Embed the text and run one hybrid search over the tenant's documents, both in the space that is current."""
+    block = await current_embedder()
+    vectors, space = await metered.embed([text], purpose="query", block=block)
+    try:
+        async with (await database()).transaction(tenant_id) as connection:
+            return await search(connection, text, vectors[0].tolist(), space=space.model, k=k, filters=filters)
+    except SpaceMismatch:
+        if await current_embedder() == block:
+            raise
+    return await find_passages(text, tenant_id, k=k, filters=filters)  # that space has been switched and dropped

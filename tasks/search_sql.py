@@ -34,10 +34,14 @@ async def search(
     space: str,
     k: int = 10,
     filters: Mapping[str, Any] | None = None,
+    trial: bool = False,
 ) -> list[Passage]:
-    """Return the tenant's best `k` passages. Raises FilterInvalid, and SpaceMismatch when no vector is comparable."""
+    """Return the tenant's best `k` passages. Raises FilterInvalid, and SpaceMismatch when no vector is comparable.
+
+    `trial` searches a space that is not in use yet.
+    """
     chosen = checked_filters(filters or {})
-    wanted: dict[str, Any] = {"space": space, "filters": chosen, "pool": max(POOL, 2 * k)}
+    wanted: dict[str, Any] = {"space": space, "filters": chosen, "pool": max(POOL, 2 * k), "trial": trial}
     if chosen.as_of is None:
         return _ranked(await propose(connection, question, vector, **wanted), k)
     async with knowledge_of(connection, chosen.as_of):
@@ -50,10 +54,18 @@ def _ranked(found: Found | None, k: int) -> list[Passage]:
 
 
 async def propose(
-    connection: AsyncConnection, question: str, vector: Vector, *, space: str, filters: Filters, pool: int = POOL
+    connection: AsyncConnection,
+    question: str,
+    vector: Vector,
+    *,
+    space: str,
+    filters: Filters,
+    pool: int = POOL,
+    trial: bool = False,
 ) -> Found | None:
     """Return up to `pool` candidates of each half, scored by both; None where nothing can be found."""
-    known = surveyed(await _rows(connection, survey(question, filters, space=space)))
+    asked = survey(question, filters, space=space, dimensions=len(vector), trial=trial)
+    known = surveyed(await _rows(connection, asked))
     if not known.chunks or not known.scope:
         return None
     if known.space_id is None:

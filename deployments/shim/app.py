@@ -44,7 +44,9 @@ from deployments.shim.gate import Gate
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
+from deployments.shim.spaces import router as spaces
 from deployments.shim.streams import Streams
+from tasks.spaces import current_embedder
 
 DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefect. Send `Authorization: Bearer <key>`."
 
@@ -57,7 +59,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     app.state.prefect, app.state.runs, app.state.started = prefect, Runs(prefect, recorder), time.monotonic()
     app.state.streams = streams = Streams(app.state.runs)
     await ensure_first_key()
-    await (await embedder()).embed(["warm"], purpose="query")
+    await (await embedder(await current_embedder())).embed(["warm"], purpose="query")
     serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
     yield
     await streams.close()
@@ -79,6 +81,8 @@ def create_app() -> FastAPI:
     keeping = (documents, holdings, sources, dead_letters, quarantine)
     for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):
         app.include_router(module.router)
+    for router in (spaces,):
+        app.include_router(router)
     add_error_handlers(app)
     app.add_middleware(Gate)
     return app

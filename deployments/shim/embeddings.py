@@ -11,6 +11,7 @@ from blocks.connections import embedder
 from deployments.shim.identity import Principal, may
 from kowai.errors import InvalidInput
 from tasks import metered
+from tasks.spaces import current_embedder
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
 
@@ -40,10 +41,11 @@ async def embed(wanted: Embeddings, caller: Embedder) -> dict[str, Any]:
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
     if len(texts) > MOST_TEXTS:
         raise InvalidInput(f"At most {MOST_TEXTS:,} texts may be embedded at once.")
-    model = await embedder()
+    block = await current_embedder()
+    model = await embedder(block)
     if wanted.dimensions not in (None, model.space.dimensions):
         raise OtherDimensions(f"The vectors have {model.space.dimensions} dimensions and cannot be shortened.")
-    vectors, space = await metered.embed(texts, purpose="document")
+    vectors, space = await metered.embed(texts, purpose="document", block=block)
     encode = _as_base64 if wanted.encoding_format == "base64" else np.ndarray.tolist
     data = [{"object": "embedding", "index": n, "embedding": encode(row)} for n, row in enumerate(vectors)]
     tokens = await model.count_tokens(texts)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from blocks.connections import database, embedder, language_model
 from deployments.shim.identity import anyone
 from deployments.shim.prefect_api import PrefectApi
+from tasks.spaces import current_embedder
 
 router = APIRouter(tags=["health"], dependencies=[Depends(anyone)])
 PATIENCE_SECONDS = 5.0
@@ -73,7 +74,7 @@ async def _database() -> str:
 
 
 async def _embedder() -> str:
-    model = await embedder()
+    model = await embedder(await current_embedder())
     await model.embed(["ready"], purpose="query")
     return f"{model.space.model}, {model.space.dimensions} dimensions"
 

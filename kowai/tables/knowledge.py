@@ -7,6 +7,7 @@ from uuid import UUID
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     Identity,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field
 
@@ -21,11 +23,32 @@ from kowai.tables.rows import Row, TenantRow, document_of, moment
 
 
 class EmbeddingSpace(Row, table=True):
-    """Name one vector space: vectors of two spaces are never compared."""
+    """Name one vector space: vectors of two spaces are never compared, and one space is current."""
+
+    __table_args__ = (
+        UniqueConstraint("model", "dimensions"),
+        CheckConstraint("state in ('current', 'building', 'retired', 'dropping')", name="known_space_state"),
+        *(
+            Index(f"ix_embedding_space_{state}", "state", unique=True, postgresql_where=text(f"state = '{state}'"))
+            for state in ("current", "building")
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
-    model: str = Field(unique=True, max_length=200)
+    public_id: UUID | None = Field(
+        default=None, unique=True, nullable=False, sa_column_kwargs={"server_default": text("gen_random_uuid()")}
+    )
+    model: str = Field(max_length=200)
     dimensions: int
+    normalised: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    embedder: str = Field(
+        default="kowai",
+        max_length=100,
+        sa_column_kwargs={"server_default": "kowai"},
+        description="The embedder block whose vectors it holds.",
+    )
+    state: str = Field(default="current", max_length=20, sa_column_kwargs={"server_default": "current"})
+    evaluation: dict[str, Any] = document_of("{}")
     created_at: datetime | None = moment(nullable=False)
 
 

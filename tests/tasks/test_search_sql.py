@@ -148,7 +148,7 @@ async def test_a_large_tenant_is_searched_through_its_space_s_index(
 async def statements(connection: AsyncConnection, question: str) -> kowai.search.Statement:
     """Return the second statement of a search."""
     everything = kowai.search.Filters()
-    sql, parameters = kowai.search.survey(question, everything, space="toy")
+    sql, parameters = kowai.search.survey(question, everything, space="toy", dimensions=SPACE.dimensions)
     rows = await (await (await driver(connection)).execute(sql, parameters)).fetchall()
     known = kowai.search.surveyed(rows)
     weighted, vector = kowai.search.weigh(question, known), toy_vector(question).tolist()

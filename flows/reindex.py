@@ -1,0 +1,50 @@
+"""Move all knowledge to another embedding model without a gap: build, compare, switch, drop."""
+
+from uuid import UUID
+
+from prefect import flow
+
+from tasks.receive import find_tenants
+from tasks.reindex import begin_space, compare_spaces, drop_spaces, fill_space, find_space, report_spaces, switch_space
+from tasks.spaces import StoredSpace
+
+ALLOWED_LOSS = 0.05
+
+
+@flow(name="reindex", persist_result=False)
+async def reindex(embedder: str = "kowai", allowed_loss: float = ALLOWED_LOSS) -> None:
+    """Build the vector space of an embedder block beside the current one and switch to it if it finds as much.
+
+    Searches and ingestion go on meanwhile. Started again, it goes on where it stopped.
+
+    Args:
+        embedder: The block, of type KowAI Embedder, that is to embed documents and questions from then on.
+        allowed_loss: How much of the recall on stored questions may be lost, from 0 to 1.
+    """
+    await _move(await begin_space(embedder), allowed_loss)
+
+
+@flow(name="reindex-stored", persist_result=False)
+async def reindex_stored(space_id: UUID, tenant_id: UUID) -> None:
+    """Carry out the building of a space that was begun."""
+    await _move(await find_space(space_id), ALLOWED_LOSS)
+
+
+async def _move(space: StoredSpace, allowed_loss: float) -> None:
+    tenant_ids = await find_tenants()
+    if space.state == "building":
+        await _fill(tenant_ids, space)
+        if not await compare_spaces(tenant_ids, space, allowed_loss):
+            return await report_spaces()
+        patience = 0
+        while not await switch_space(tenant_ids, space, patience):
+            await _fill(tenant_ids, space)
+            patience += 1
+    await drop_spaces(tenant_ids)
+    await report_spaces()
+
+
+async def _fill(tenant_ids: list[UUID], space: StoredSpace) -> None:
+    for tenant_id in tenant_ids:
+        while await fill_space(tenant_id, space):
+            pass

@@ -1,0 +1,184 @@
+"""Build a vector space beside the current one, compare both, switch, and drop what is no longer used."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import acreate_table_artifact
+from prefect.context import FlowRunContext
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blocks.connections import database, embedder
+from kowai import spaces
+from kowai.errors import KowaiError, NotFound, SpaceUnready
+from kowai.space_evaluation import Asked, Comparison, recall_of
+from kowai.tenancy import ENTER
+from tasks import metered
+from tasks.search_sql import search
+from tasks.spaces import StoredSpace, current_space
+from tasks.step import step
+from tasks.vectors import bare, clothe, embedded, give_vectors
+
+QUESTIONS = 100  # of a tenant, the latest ones
+PASSAGES = 8
+AT_ONCE = 5_000  # chunks embedded in one task
+CLOSING = 256  # chunks that may be embedded while nothing can be indexed
+GRACE_SECONDS = 10.0  # for searches that have begun
+FORGOTTEN = 20_000  # vectors deleted in one transaction
+
+
+@step
+async def begin_space(block: str) -> StoredSpace:
+    """Return the space of an embedder block, made if there was none. Raises SpaceUnready and Misconfigured."""
+    wanted = (await embedder(block)).space
+    model = {"model": wanted.model, "dimensions": wanted.dimensions, "embedder": block}
+    try:
+        async with (await database()).engine().begin() as connection:
+            await connection.execute(text(spaces.LOCK))
+            if await _same(connection, model) is None:
+                await connection.execute(text(spaces.MAKE), model)
+            await connection.execute(text(spaces.BUILD_AGAIN), model | {"id": (await _made(connection, model)).id})
+            return await _made(connection, model)
+    except IntegrityError as error:
+        sentence = "Another vector space is being built: finish it by `kowai reindex` with its embedder first."
+        raise SpaceUnready(sentence) from error
+
+
+async def _same(connection: AsyncConnection, model: dict[str, Any]) -> StoredSpace | None:
+    row = (await connection.execute(text(spaces.SAME), model)).one_or_none()
+    return StoredSpace(*row) if row else None
+
+
+async def _made(connection: AsyncConnection, model: dict[str, Any]) -> StoredSpace:
+    found = await _same(connection, model)
+    assert found is not None
+    return found
+
+
+@step
+async def find_space(public_id: UUID) -> StoredSpace:
+    """Return a space by the id that clients know. Raises NotFound."""
+    async with (await database()).engine().connect() as connection:
+        row = (await connection.execute(text(spaces.NAMED), {"public_id": public_id})).one_or_none()
+    if row is None:
+        raise NotFound("There is no such vector space: it may have been dropped.")
+    return StoredSpace(*row)
+
+
+@step
+async def fill_space(tenant_id: UUID, space: StoredSpace) -> int:
+    """Give some of a tenant's chunks, past ones too, their vectors in the space; return how many, 0 when all have one.
+
+    What is there already is left alone, so that an interrupted build goes on where it stopped.
+    """
+    filled = 0
+    for home in spaces.HOMES:
+        after: int | None = 0
+        while after is not None and filled < AT_ONCE:
+            count, after = await give_vectors(tenant_id, space, home, after)
+            filled += count
+    return filled
+
+
+@step
+async def compare_spaces(tenant_ids: Sequence[UUID], space: StoredSpace, allowed_loss: float) -> bool:
+    """Ask stored questions in both spaces and store what share of their answers' citations each of them finds.
+
+    Returns whether the new space loses no more than is allowed.
+    """
+    now, found = await current_space(), Comparison()
+    for tenant_id in tenant_ids:
+        asked = await _asked(tenant_id)
+        old = await _recalls(asked, tenant_id, now, trial=False) if now else []
+        found = found.with_tenant(old, await _recalls(asked, tenant_id, space, trial=True))
+    async with (await database()).engine().begin() as connection:
+        told = {"id": space.id, "evaluation": json.dumps(found.told(allowed_loss))}
+        await connection.execute(text(spaces.EVALUATED), told)
+    return found.accepts(allowed_loss)
+
+
+async def _asked(tenant_id: UUID) -> list[Asked]:
+    async with (await database()).transaction(tenant_id) as connection:
+        rows = await connection.execute(text(spaces.ASKED), {"limit": QUESTIONS})
+        return [Asked(question, tuple(citations)) for question, citations in rows.all()]
+
+
+async def _recalls(asked: Sequence[Asked], tenant_id: UUID, space: StoredSpace, *, trial: bool) -> list[float]:
+    """Return the recall of each question; nothing when the space's embedder is out of order."""
+    try:
+        vectors, _ = await metered.embed([one.question for one in asked], purpose="query", block=space.embedder)
+    except KowaiError:
+        if trial:
+            raise
+        return []
+    recalls: list[float] = []
+    for one, vector in zip(asked, vectors, strict=True):
+        async with (await database()).transaction(tenant_id) as connection:
+            model, row = space.model, vector.tolist()
+            passages = await search(connection, one.question, row, space=model, k=PASSAGES, trial=trial)
+        recalls.append(recall_of(one, passages))
+    return recalls
+
+
+@step
+async def switch_space(tenant_ids: Sequence[UUID], space: StoredSpace, patience: int = 0) -> bool:
+    """Make the space the current one in one transaction in which nothing can be indexed.
+
+    The last few chunks get their vectors in it; where more are missing, returns False: fill the space again. Each
+    time, which `patience` counts, twice as many are few.
+    """
+    limit = CLOSING * 2**patience
+    async with (await database()).transaction(tenant_ids[0]) as connection:
+        await connection.execute(text(spaces.LOCK))
+        for tenant_id in tenant_ids:
+            await connection.execute(text(ENTER), {"id": str(tenant_id)})
+            for home in spaces.HOMES:
+                rows = await bare(connection, space, home, 0, limit + 1)
+                if len(rows) > limit:
+                    return False
+                if rows:
+                    await clothe(connection, space, home, await embedded(rows, space))
+                limit -= len(rows)
+        for statement in spaces.SWITCH:
+            await connection.execute(text(statement), {"id": space.id})
+    return True
+
+
+@step
+async def drop_spaces(tenant_ids: Sequence[UUID]) -> int:
+    """Delete the vectors of spaces that are no longer current, and then the spaces; return how many."""
+    await asyncio.sleep(GRACE_SECONDS)
+    async with (await database()).engine().begin() as connection:
+        old = list(await connection.scalars(text(spaces.DROPPING)))
+    for space_id in old:
+        async with (await database()).engine().begin() as connection:
+            await connection.execute(text(spaces.DROP_INDEX_OF), {"id": space_id})
+        for tenant_id in tenant_ids:
+            await _forget(tenant_id, space_id)
+        async with (await database()).engine().begin() as connection:
+            await connection.execute(text(spaces.GONE), {"id": space_id})
+    return len(old)
+
+
+async def _forget(tenant_id: UUID, space_id: int) -> None:
+    for _, vectors in spaces.HOMES:
+        deleted = FORGOTTEN
+        while deleted == FORGOTTEN:
+            async with (await database()).transaction(tenant_id) as connection:
+                wanted = {"space": space_id, "limit": FORGOTTEN}
+                deleted = (await connection.execute(text(spaces.forget(vectors)), wanted)).rowcount
+
+
+@step
+async def report_spaces() -> None:
+    """List the spaces and how they compared, as an artifact of the run, if this is a Prefect run."""
+    if FlowRunContext.get() is None:
+        return
+    async with (await database()).engine().connect() as connection:
+        rows = [dict(row) for row in (await connection.execute(text(spaces.LISTED))).mappings()]
+    table = [{**row, "public_id": str(row["public_id"]), **row.pop("evaluation")} for row in rows]
+    await acreate_table_artifact(key="spaces", table=table, description="The vector spaces, the current one first.")

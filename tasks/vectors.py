@@ -1,0 +1,61 @@
+"""Give stored chunks their vectors in one space."""
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blocks.connections import database
+from kowai import spaces
+from kowai.errors import SpaceMismatch
+from kowai.indexing import embedded_text
+from tasks import metered
+from tasks.spaces import StoredSpace
+
+BATCH = 256
+
+Home = tuple[str, str]
+
+
+class Given(NamedTuple):
+    """Count chunks that got a vector, and name the last one; None when no more were without."""
+
+    chunks: int
+    last: int | None
+
+
+async def give_vectors(tenant_id: UUID, space: StoredSpace, home: Home, after: int) -> Given:
+    """Embed and store one batch of a tenant's chunks beyond `after` that lack a vector. Raises SpaceMismatch."""
+    async with (await database()).transaction(tenant_id) as connection:
+        rows = await bare(connection, space, home, after, BATCH)
+    if not rows:
+        return Given(0, None)
+    texts = await embedded(rows, space)
+    async with (await database()).transaction(tenant_id) as connection:
+        await clothe(connection, space, home, texts)
+    return Given(len(rows), rows[-1].id)
+
+
+async def bare(connection: AsyncConnection, space: StoredSpace, home: Home, after: int, limit: int) -> list[Any]:
+    """Return chunks that lack a vector of the space."""
+    wanted = {"space": space.id, "after": after, "limit": limit}
+    return list((await connection.execute(text(spaces.bare(*home)), wanted)).all())
+
+
+async def embedded(rows: list[Any], space: StoredSpace) -> dict[int, str]:
+    """Return each chunk's vector as pgvector writes it. Raises SpaceMismatch when the embedder is of another space."""
+    texts = [embedded_text(row.title, row) for row in rows]
+    vectors, made = await metered.embed(texts, purpose="document", block=space.embedder)
+    if made != space.space:
+        raise SpaceMismatch(
+            f"The embedder block '{space.embedder}' now makes vectors of {made.model} ({made.dimensions} dimensions), "
+            f"the space is {space.model} ({space.dimensions}): set it back, or start `kowai reindex` again."
+        )
+    return {row.id: str(vector.tolist()) for row, vector in zip(rows, vectors, strict=True)}
+
+
+async def clothe(connection: AsyncConnection, space: StoredSpace, home: Home, vectors: dict[int, str]) -> None:
+    """Store vectors of chunks that are still there."""
+    values = {"space": space.id, "ids": list(vectors), "embeddings": list(vectors.values())}
+    await connection.execute(text(spaces.clothe(*home)), values)

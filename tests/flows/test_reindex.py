@@ -1,0 +1,237 @@
+"""Knowledge moves to another embedding model without a gap, without a loss, and only if it is found as well."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+from zlib import crc32
+
+import numpy as np
+import pytest
+from sqlalchemy import insert, text
+
+from blocks import connections
+from blocks.connections import Known
+from blocks.database import Database
+from blocks.embedder import Embedder
+from flows.ingest import ingest_stored
+from flows.reindex import reindex
+from kowai.errors import Misconfigured, SpaceMismatch, SpaceUnready
+from kowai.tables.queries import AnswerRow, Query
+from tasks import reindex as steps
+from tasks import vectors
+from tasks.receive import receive_ingestion
+from tasks.reindex import begin_space, fill_space
+from tasks.retrieve import find_passages
+from tasks.step import traced
+
+SYNONYMS = {"hound": "dog", "feline": "cat", "infusion": "tea", "motor": "car", "vessel": "ship", "blossom": "rose"}
+HELD = """
+select s.model, s.state, count(v.chunk_id) from embedding_space s left join chunk_vector v on v.space_id = s.id
+group by 1, 2 order by 1
+"""
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Answer /embeddings with one random direction a word; the model 'blind' sees no difference between texts."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.extend(body["input"])
+        data = [
+            {"index": n, "embedding": _vector(content, body["model"], body["dimensions"]).tolist()}
+            for n, content in enumerate(body["input"])
+        ]
+        reply = json.dumps({"data": data}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def _vector(content: str, model: str, dimensions: int) -> Any:
+    words = [SYNONYMS.get(word, word) for word in content.lower().replace(".", "").split()] or [""]
+    if model == "blind":
+        words = ["nothing"]
+    return sum(np.random.default_rng(crc32(f"{model} {word}".encode())).normal(size=dimensions) for word in words)
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def use(server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that saves an embedder block; the block 'kowai' exists."""
+    monkeypatch.setattr(steps, "GRACE_SECONDS", 0.05)
+
+    def save(name: str, model: str, dimensions: int) -> None:
+        endpoint = f"http://127.0.0.1:{server.server_port}/v1"
+        block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions)
+        key = Embedder if name == "kowai" else (Embedder, name)
+        monkeypatch.setitem(connections._known, key, Known(block, float("inf")))
+
+    save("kowai", "old", 32)
+    return save
+
+
+async def learn(tenant: UUID, folder: Path, **texts: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, content in texts.items():
+        (folder / f"{name}.txt").write_text(content)
+    uris = [{"uri": str(folder / f"{name}.txt")} for name in texts]
+    ingestion_id = await receive_ingestion(uris, tenant)
+    await ingest_stored.fn(ingestion_id, tenant)
+
+
+async def held(store: Database, tenant: UUID) -> list[tuple[Any, ...]]:
+    async with store.transaction(tenant) as connection:
+        return [tuple(row) for row in await connection.execute(text(HELD))]
+
+
+async def test_questions_and_documents_keep_coming_while_the_space_is_switched(
+    store: Database, tenant: UUID, other_tenant: UUID, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    use("next", "new", 48)
+    await learn(tenant, tmp_path, **{f"note{n}": f"The dog number{n} sleeps at home{n}." for n in range(40)})
+    await learn(other_tenant, tmp_path, theirs="A cat that nobody else knows.")
+    moving = asyncio.create_task(reindex.fn("next"))
+    asked = 0
+    while asked < 3 or not moving.done():
+        found = await find_passages(f"dog number{asked % 40}", tenant, k=3, filters={})
+        assert found[0].text == f"The dog number{asked % 40} sleeps at home{asked % 40}."
+        assert all(passage.dense is not None for passage in found)
+        await learn(tenant, tmp_path, **{f"late{asked}": f"A late ship{asked} arrives."})
+        asked += 1
+    await moving
+    assert await held(store, tenant) == [("new", "current", 40 + asked)]
+    assert await held(store, other_tenant) == [("new", "current", 1)]
+    (passage,) = await find_passages(f"ship{asked - 1}", tenant, k=1, filters={})
+    assert passage.text == f"A late ship{asked - 1} arrives."
+
+
+async def test_an_interrupted_build_embeds_nothing_twice(
+    store: Database,
+    tenant: UUID,
+    tmp_path: Path,
+    use: Callable[..., None],
+    server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use("next", "new", 48)
+    monkeypatch.setattr(vectors, "BATCH", 4)
+    monkeypatch.setattr(steps, "AT_ONCE", 4)
+    await learn(tenant, tmp_path, **{f"n{n}": f"Note number {n}." for n in range(10)})
+    server.asked.clear()
+    space = await begin_space("next")
+    assert await fill_space(tenant, space) == 4
+    assert await find_passages("note", tenant, k=1, filters={})
+    server.asked.clear()
+    await reindex.fn("next")
+    assert len(server.asked) == 6
+    assert await held(store, tenant) == [("new", "current", 10)]
+
+
+async def test_a_document_that_was_embedded_before_the_switch_is_embedded_again(
+    store: Database, tenant: UUID, tmp_path: Path, use: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use("next", "new", 48)
+    await learn(tenant, tmp_path, first="The first dog.")
+    from flows import ingest
+    from tasks.embed import embed_chunks
+
+    async def then_switched(readings: Any) -> Any:
+        embedded = await embed_chunks(readings)
+        if embedded.space.model == "old":
+            await reindex.fn("next")
+        return embedded
+
+    monkeypatch.setattr(ingest, "embed_chunks", then_switched)
+    await learn(tenant, tmp_path, second="The second dog.")
+    assert await held(store, tenant) == [("new", "current", 2)]
+
+
+async def store_answers(store: Database, tenant: UUID, questions: dict[str, str]) -> None:
+    async with store.transaction(tenant) as connection:
+        for question, name in questions.items():
+            query_id, found = uuid4(), text("select id from document where external_id like :name")
+            document_id = await connection.scalar(found, {"name": f"%{name}.txt"})
+            cited = {"document_id": str(document_id), "version": 1, "start": 0, "end": 5}
+            asked = {"id": query_id, "text": question, "standalone": question, "persona": "assistant"}
+            await connection.execute(insert(Query).values(tenant_id=tenant, status="done", **asked))
+            answer = {"text": name, "citations": [cited], "abstained": False, "model": "test"}
+            await connection.execute(insert(AnswerRow).values(tenant_id=tenant, query_id=query_id, **answer))
+
+
+@pytest.mark.parametrize(("model", "state"), [("blind", "building"), ("new", "current")])
+async def test_a_space_that_finds_less_of_what_answers_cite_is_not_switched_to(
+    store: Database,
+    tenant: UUID,
+    tmp_path: Path,
+    use: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    state: str,
+) -> None:
+    use("next", model, 48)
+    monkeypatch.setattr(steps, "PASSAGES", 1)
+    await learn(tenant, tmp_path, **{word: f"{word} {word} {word}." for word in SYNONYMS.values()})
+    await store_answers(store, tenant, SYNONYMS)
+    await reindex.fn("next")
+    assert (model, state, 6) in await held(store, tenant)
+    async with store.transaction(tenant) as connection:
+        told = await connection.scalar(text("select evaluation from embedding_space where embedder = 'next'"))
+    assert told == {"questions": 6, "recall_before": 1.0, "recall": told["recall"], "accepted": state == "current"}
+    assert (told["recall"] == 1.0) == (state == "current")
+
+
+@pytest.mark.usefixtures("store")
+async def test_one_space_is_built_at_a_time(tenant: UUID, tmp_path: Path, use: Callable[..., None]) -> None:
+    use("next", "new", 48)
+    use("third", "other", 16)
+    await learn(tenant, tmp_path, tea="Tea.")
+    await begin_space("next")
+    with pytest.raises(SpaceUnready, match="finish it"):
+        await begin_space("third")
+
+
+@pytest.mark.usefixtures("store")
+async def test_an_embedder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))
+    with pytest.raises(Misconfigured, match="kowai-embedder/nobody"):
+        await begin_space("nobody")
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_block_that_was_changed_in_place_is_refused(
+    tenant: UUID, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    await learn(tenant, tmp_path, tea="Tea.")
+    use("kowai", "changed", 16)
+    with pytest.raises(SpaceMismatch):
+        await find_passages("tea", tenant, k=1, filters={})
+
+
+async def test_past_versions_move_as_well(
+    store: Database, tenant: UUID, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    use("next", "new", 48)
+    await learn(tenant, tmp_path, tea="Green tea.")
+    await learn(tenant, tmp_path, tea="Black tea.")
+    with traced():
+        await reindex.fn("next")
+    async with store.transaction(tenant) as connection:
+        past = text("select s.model from past_vector join embedding_space s on s.id = space_id")
+        assert list(await connection.scalars(past)) == ["new"]
