@@ -23,6 +23,7 @@ from blocks.embedder import Space, local_model
 from deployments.migrate import migrate
 from kowai.chunking import chunk
 from kowai.indexing import IndexedDocument, embedded_text
+from kowai.terms import known_as
 from kowai.types import Chunk, LoadedDocument
 from tasks.indexing_sql import write_chunks
 from tasks.spaces import open_space
@@ -44,6 +45,10 @@ class Source(NamedTuple):
     name: str
     title: str | None
     text: str
+
+    @property
+    def called(self) -> str:
+        return known_as(self.title, self.name)
 
     def chunks(self) -> list[Chunk]:
         return chunk(LoadedDocument(text=self.text, media_type="text/plain"))
@@ -111,7 +116,7 @@ async def open_store() -> AsyncGenerator[tuple[Database, str]]:
 async def write(store: Database, tenant: UUID, sources: Sequence[Source], cache: Path) -> int:
     """Chunk, embed and write the documents; return how many chunks they became."""
     chunks = [source.chunks() for source in sources]
-    texts = [embedded_text(source.title, piece) for source, own in zip(sources, chunks, strict=True) for piece in own]
+    texts = [embedded_text(source.called, piece) for source, own in zip(sources, chunks, strict=True) for piece in own]
     vectors = np.split(embed(texts, cache), np.cumsum([len(own) for own in chunks])[:-1])
     whole = list(zip(sources, chunks, vectors, strict=True))
     for start in range(0, len(whole), BATCH):
@@ -121,7 +126,7 @@ async def write(store: Database, tenant: UUID, sources: Sequence[Source], cache:
 
 async def write_batch(store: Database, tenant: UUID, batch: Sequence[tuple[Source, list[Chunk], Vectors]]) -> None:
     """Write documents with their chunks in one transaction."""
-    written = [IndexedDocument(uuid4(), 1, source.title, chunks, list(vectors)) for source, chunks, vectors in batch]
+    written = [IndexedDocument(uuid4(), 1, source.called, chunks, list(vectors)) for source, chunks, vectors in batch]
     rows = [
         {"id": document.document_id, "tenant_id": tenant, "external_id": source.name, "title": source.title}
         for document, (source, _, _) in zip(written, batch, strict=True)

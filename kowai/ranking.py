@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from kowai.terms import plain_words
+from kowai.terms import known_as, plain_words
 
 Numbers = NDArray[np.floating[Any]]
 
@@ -70,7 +70,7 @@ def phrases(candidates: Sequence[Candidate], evidence: Numbers, wanted: Wanted) 
     best: list[int] = np.argsort(-evidence, kind="stable")[:READ].tolist()
     for index in best:
         chunk = candidates[index]
-        places = _places(f"{chunk.title or ''} {chunk.heading_path} {chunk.text}", set(known))
+        places = _places(f"{known_as(chunk.title, chunk.external_id)} {chunk.heading_path} {chunk.text}", set(known))
         kept[index] = sum(weight for (a, b), weight in pairs.items() if _meet(places.get(a, []), places.get(b, [])))
     return kept / (wanted.rarest * len(pairs) ** 0.5)
 

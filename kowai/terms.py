@@ -3,10 +3,13 @@
 import re
 import unicodedata
 from collections import Counter
+from pathlib import PurePosixPath
 
 LONGEST = 64
 
 _WORD = re.compile(r"[^\W_]+")
+_NAME_PART = re.compile(r"[^\W\d_]+|\d+")
+_SPOKEN = re.compile(r"(?![0-9a-fA-F-]*$).*[^\W\d_]{3}", re.DOTALL)  # an identifier in hexadecimal says nothing
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ACCENT = re.compile("[\u0300-\u036f]")
 # Scripts that put no spaces between words, and Hangul, whose words carry their particles.
@@ -29,6 +32,14 @@ def plain_words(text: str) -> list[str]:
     """Return the words of a text in order, without their parts and without unspaced scripts."""
     folded = text if text.isascii() else _folded(text)[0]
     return _WORD.findall(folded.casefold())
+
+
+def known_as(title: str | None, name: str) -> str:
+    """Return what people call a document: its title or, where it has none, the words of its file's name."""
+    if title:
+        return title
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    return " ".join(_NAME_PART.findall(stem)) if _SPOKEN.match(stem) else ""
 
 
 def counted(*fields: tuple[str, int]) -> Counter[str]:

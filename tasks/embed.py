@@ -29,7 +29,7 @@ async def embed_chunks(readings: Sequence[Reading]) -> Embedded:
     """Embed all chunks of a batch in one call, by the current space's embedder."""
     block = await current_embedder()
     documents = [reading for reading in readings if reading.document is not None]
-    texts = [embedded_text(reading.title, chunk) for reading in documents for chunk in reading.chunks]
+    texts = [embedded_text(reading.called, chunk) for reading in documents for chunk in reading.chunks]
     vectors, space = await metered.embed(texts, purpose="document", block=block)
     ends = np.cumsum([len(reading.chunks) for reading in documents])
     rows = np.split(vectors, ends[:-1]) if documents else []

@@ -83,7 +83,7 @@ class _Stored(NamedTuple):
     def indexed(self, embedded: Embedded) -> IndexedDocument:
         vectors = list(embedded.vectors[self.reading.item_id])
         version = self.known_version + 1
-        return IndexedDocument(self.document_id, version, self.reading.title, self.reading.chunks, vectors)
+        return IndexedDocument(self.document_id, version, self.reading.called, self.reading.chunks, vectors)
 
     def told(self) -> dict[str, Any]:
         reading = self.reading

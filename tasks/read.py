@@ -19,6 +19,7 @@ from kowai.errors import EmptyDocument, KowaiError
 from kowai.labels import Handling, handling_of, labelled
 from kowai.settings import settings
 from kowai.tables.knowledge import Document
+from kowai.terms import known_as
 from kowai.types import Chunk, LoadedDocument, Value
 from tasks.claim import Item
 from tasks.step import step
@@ -40,6 +41,11 @@ class Reading(Value):
     cause: str | None = None
     sentence: str | None = None
     quarantined: bool = False
+
+    @property
+    def called(self) -> str:
+        """Return the words by which people name the document."""
+        return known_as(self.title, self.external_id)
 
 
 class Known(NamedTuple):

@@ -7,7 +7,7 @@ from blocks.connections import database
 from kowai.errors import SpaceMismatch
 from kowai.types import Passage, Question
 from tasks import metered
-from tasks.search_sql import search
+from tasks.search_sql import WHOLE, Extent, search
 from tasks.spaces import current_embedder
 from tasks.step import step
 from tasks.versions import answering_of
@@ -20,14 +20,19 @@ async def retrieve(question: Question) -> list[Passage]:
     return await find_passages(question.standalone, question.tenant_id, k=k, filters=question.filters)
 
 
-async def find_passages(text: str, tenant_id: UUID, *, k: int, filters: dict[str, Any]) -> list[Passage]:
+async def find_passages(
+    text: str, tenant_id: UUID, *, k: int, filters: dict[str, Any], extent: Extent = WHOLE
+) -> list[Passage]:
     """Embed the text and run one hybrid search over the tenant's documents, both in the space that is current."""
     block = await current_embedder()
     vectors, space = await metered.embed([text], purpose="query", block=block)
     try:
         async with (await database()).transaction(tenant_id) as connection:
-            return await search(connection, text, vectors[0].tolist(), space=space.model, k=k, filters=filters)
+            wanted: dict[str, Any] = {"k": k, "filters": filters, "extent": extent}
+            return await search(connection, text, vectors[0].tolist(), space=space.model, **wanted)
     except SpaceMismatch:
         if await current_embedder() == block:
             raise
-    return await find_passages(text, tenant_id, k=k, filters=filters)  # that space has been switched and dropped
+    return await find_passages(
+        text, tenant_id, k=k, filters=filters, extent=extent
+    )  # that space has been switched and dropped

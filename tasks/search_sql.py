@@ -5,6 +5,7 @@ from typing import Any, LiteralString, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kowai.errors import SpaceMismatch
@@ -16,6 +17,25 @@ from tasks.history import knowledge_of, titled
 from tasks.indexing_sql import driver
 
 POOL = 100
+# The text between is the document's own, so that what overlaps comes once and citations still count its characters.
+NEIGHBOURS = """
+select near.id, near.start, near.end, substr(v.text, near.start + 1, near.end - near.start) as text from (
+  select hit.id, hit.document_id, hit.version, min(n.start_char) as start, max(n.end_char) as end
+  from chunk as hit join chunk as n on n.document_id = hit.document_id and n.version = hit.version
+    and n.heading_path = hit.heading_path and n.ordinal between hit.ordinal - :neighbours and hit.ordinal + :neighbours
+  where hit.id = any(:ids) group by 1, 2, 3
+) as near join document_version as v on v.document_id = near.document_id and v.version = near.version
+"""
+
+
+class Extent(NamedTuple):
+    """Say how good a passage must be, from 0 to 1, and how many chunks of its heading before and after it join it."""
+
+    min_score: float = 0.0
+    neighbours: int = 0
+
+
+WHOLE = Extent()
 
 
 class Found(NamedTuple):
@@ -34,6 +54,7 @@ async def search(
     space: str,
     k: int = 10,
     filters: Mapping[str, Any] | None = None,
+    extent: Extent = WHOLE,
     trial: bool = False,
 ) -> list[Passage]:
     """Return the tenant's best `k` passages. Raises FilterInvalid, and SpaceMismatch when no vector is comparable.
@@ -43,14 +64,26 @@ async def search(
     chosen = checked_filters(filters or {})
     wanted: dict[str, Any] = {"space": space, "filters": chosen, "pool": max(POOL, 2 * k), "trial": trial}
     if chosen.as_of is None:
-        return _ranked(await propose(connection, question, vector, **wanted), k)
+        return await _extended(connection, _ranked(await propose(connection, question, vector, **wanted), k), extent)
     async with knowledge_of(connection, chosen.as_of):
         passages = _ranked(await propose(connection, question, vector, **wanted), k)
+        passages = await _extended(connection, passages, extent)
     return await titled(connection, passages)
 
 
 def _ranked(found: Found | None, k: int) -> list[Passage]:
     return [Passage(**candidate._asdict(), score=score) for candidate, score in rank(*found, k)] if found else []
+
+
+async def _extended(connection: AsyncConnection, passages: Sequence[Passage], extent: Extent) -> list[Passage]:
+    """Leave out weak passages and join the others with the chunks around them."""
+    strong = [passage for passage in passages if passage.score >= extent.min_score]
+    if not strong or not extent.neighbours:
+        return strong
+    asked = {"ids": [passage.chunk_id for passage in strong], "neighbours": extent.neighbours}
+    rows = await connection.execute(text(NEIGHBOURS), asked)
+    around = {row.id: {"start": row.start, "end": row.end, "text": row.text} for row in rows}
+    return [passage.model_copy(update=around.get(passage.chunk_id, {})) for passage in strong]
 
 
 async def propose(

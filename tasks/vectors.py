@@ -10,6 +10,7 @@ from blocks.connections import database
 from kowai import spaces
 from kowai.errors import SpaceMismatch
 from kowai.indexing import embedded_text
+from kowai.terms import known_as
 from tasks import metered
 from tasks.spaces import StoredSpace
 
@@ -45,7 +46,7 @@ async def bare(connection: AsyncConnection, space: StoredSpace, home: Home, afte
 
 async def embedded(rows: list[Any], space: StoredSpace) -> dict[int, str]:
     """Return each chunk's vector as pgvector writes it. Raises SpaceMismatch when the embedder is of another space."""
-    texts = [embedded_text(row.title, row) for row in rows]
+    texts = [embedded_text(known_as(row.title, row.external_id), row) for row in rows]
     vectors, made = await metered.embed(texts, purpose="document", block=space.embedder)
     if made != space.space:
         raise SpaceMismatch(

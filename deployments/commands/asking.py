@@ -40,6 +40,8 @@ def search(
     k: Annotated[int, typer.Option("-k", "--passages", min=1, max=1000, help="How many passages.")] = 10,
     as_of: AsOf = None,
     *,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="How well they must match.")] = 0.0,
+    neighbours: Annotated[int, typer.Option(min=0, max=5, help="Chunks before and after to join to each.")] = 0,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -50,7 +52,8 @@ def search(
     from deployments.commands.printing import print_json, print_passages
 
     with Api(url, key) as api:
-        found: dict[str, Any] = api.post("/api/v1/search", {"query": text, "k": k} | moment(as_of))
+        asked = {"query": text, "k": k, "min_score": min_score, "neighbours": neighbours}
+        found: dict[str, Any] = api.post("/api/v1/search", asked | moment(as_of))
     (print_json if as_json else print_passages)(found)
 
 

@@ -10,6 +10,7 @@ from deployments.shim.identity import Principal, may
 from kowai.questions import checked_question
 from kowai.types import Passage
 from tasks.retrieve import find_passages
+from tasks.search_sql import Extent
 
 router = APIRouter(prefix="/api/v1", tags=["search"])
 
@@ -23,6 +24,10 @@ class Search(BaseModel):
 
     query: str = Field(description="Up to 8,000 characters.")
     k: int = Field(10, ge=1, le=1000, description="How many passages.")
+    min_score: float = Field(0.0, ge=0, le=1, description="How well a passage must match, on the scale of `score`.")
+    neighbours: int = Field(
+        0, ge=0, le=5, description="How many chunks before and after, of the same heading, to join."
+    )
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be searched.")
     as_of: datetime | None = Field(None, description="Search what was known at this moment; default: now.")
 
@@ -36,4 +41,6 @@ async def search(wanted: Search, caller: Searcher) -> Passages:
     """Return the best passages, best first, with where they come from and how well they match."""
     text = checked_question(wanted.query)
     filters = wanted.filters | ({"as_of": wanted.as_of.isoformat()} if wanted.as_of else {})
-    return Passages(passages=await find_passages(text, caller.tenant_id, k=wanted.k, filters=filters))
+    extent = Extent(wanted.min_score, wanted.neighbours)
+    found = await find_passages(text, caller.tenant_id, k=wanted.k, filters=filters, extent=extent)
+    return Passages(passages=found)

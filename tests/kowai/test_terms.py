@@ -1,9 +1,10 @@
 """Text becomes the words that are indexed."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kowai.terms import LONGEST, counted, plain_words, words
+from kowai.terms import LONGEST, counted, known_as, plain_words, words
 
 
 def test_case_and_accents_do_not_count() -> None:
@@ -36,6 +37,25 @@ def test_scripts_may_be_mixed_in_one_text() -> None:
 
 def test_a_word_counts_as_often_as_its_text_weighs() -> None:
     assert counted(("Oil crisis", 2), ("", 2), ("The oil", 1)) == {"oil": 3, "crisis": 2, "the": 1}
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "called"),
+    [
+        ("Annual Report", "x.pdf", "Annual Report"),
+        (None, "/data/nordwind-ag_2019.final.pdf", "nordwind ag 2019 final"),
+        ("", "https://example.org/docs/QuantaSystems2021.html", "QuantaSystems 2021"),
+        (None, "C:\\reports\\Blue Harbor 2020.docx", "Blue Harbor 2020"),
+        (None, "paragraph-17", "paragraph 17"),
+        (None, "8f14e45f", ""),
+        (None, "56be4db0acb8001400a502ec", ""),
+        (None, "", ""),
+    ],
+)
+def test_a_document_without_a_title_is_called_by_the_words_of_its_file_name(
+    title: str | None, name: str, called: str
+) -> None:
+    assert known_as(title, name) == called
 
 
 def test_plain_words_keep_their_order() -> None:

@@ -63,6 +63,17 @@ async def test_an_indexed_document_is_found_with_its_provenance(store: Database,
     assert 0 < passage.score <= 1
 
 
+async def test_documents_that_say_the_same_are_told_apart_by_the_name_a_question_uses(
+    store: Database, tenant: UUID
+) -> None:
+    for name in ("nordwind-2019.txt", "nordwind-2020.txt", "helios_2020.txt"):
+        await learn(store, tenant, name, "The dividend rose to forty cents a share.")
+    for question, name in (("dividend of Nordwind in 2020", "nordwind-2020.txt"), ("Helios 2020", "helios_2020.txt")):
+        async with store.transaction(tenant) as connection:
+            found = await search(connection, question, [1.0, 0.0, 0.0], space="tiny")
+        assert found[0].external_id == name
+
+
 async def test_the_same_content_again_is_unchanged_and_adds_nothing(store: Database, tenant: UUID) -> None:
     await learn(store, tenant, "tea.md", "Tea is steeped.")
     before = await counts(store, tenant)
@@ -71,8 +82,8 @@ async def test_the_same_content_again_is_unchanged_and_adds_nothing(store: Datab
 
 
 async def test_changed_content_becomes_a_new_version_and_the_old_words_are_gone(store: Database, tenant: UUID) -> None:
-    await learn(store, tenant, "tea.md", "Tea is steeped.")
-    assert await learn(store, tenant, "tea.md", "Coffee is pressed.") == "indexed"
+    await learn(store, tenant, "drinks.md", "Tea is steeped.")
+    assert await learn(store, tenant, "drinks.md", "Coffee is pressed.") == "indexed"
     assert await counts(store, tenant) == (1, 2, 1, 1)
     async with store.transaction(tenant) as connection:
         words = set(await connection.scalars(select(col(Posting.term))))

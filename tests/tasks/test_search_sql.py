@@ -23,7 +23,7 @@ from kowai.indexing import IndexedDocument
 from kowai.search import K1, B
 from kowai.types import Chunk, Passage
 from tasks.indexing_sql import driver, write_chunks
-from tasks.search_sql import search
+from tasks.search_sql import Extent, search
 from tasks.spaces import open_space
 
 SPACE = Space("toy", 32)
@@ -184,6 +184,35 @@ async def test_filters_admit_every_document_they_describe_and_no_other(
     monkeypatch.setattr(kowai.search, "FEW", few)
     never_exact(monkeypatch)
     assert sorted(await names(store, tenant, "black tea", **filters)) == sorted(admitted)
+
+
+async def test_passages_that_match_too_weakly_are_left_out(store: Database, tenant: UUID) -> None:
+    await add_all(store, tenant)
+    found = await find(store, tenant, "black tea hot")
+    async with store.transaction(tenant) as connection:
+        vector, extent = toy_vector("black tea hot"), Extent(min_score=found[1].score)
+        strong = await search(connection, "black tea hot", vector, space="toy", extent=extent)
+    assert strong == found[:2]
+
+
+async def test_the_chunks_around_a_passage_join_it_under_its_heading_as_the_document_has_them(
+    store: Database, tenant: UUID
+) -> None:
+    text_of = "one apple two pears three plums four limes five figs"
+    spans = [(0, 9, "A"), (4, 19, "A"), (14, 31, "A"), (26, 42, "A"), (38, 52, "B")]
+    chunks = [Chunk(n, start, end, None, path, text_of[start:end]) for n, (start, end, path) in enumerate(spans)]
+    async with store.transaction(tenant) as connection:
+        document = await add(connection, tenant, "fruit.md")
+        added = "insert into document_version (id, tenant_id, document_id, version, content_hash, text)"
+        values = " values (gen_random_uuid(), :tenant, :document, 1, '', :text)"
+        await connection.execute(text(added + values), {"tenant": tenant, "document": document, "text": text_of})
+        vectors = [toy_vector(chunk.text) for chunk in chunks]
+        indexed = IndexedDocument(document, 1, None, chunks, vectors)
+        await write_chunks(connection, [indexed], space_id=await open_space(connection, SPACE))
+        for neighbours, start, end in ((0, 14, 31), (1, 4, 42), (5, 0, 42)):
+            question, extent = "three plums", Extent(neighbours=neighbours)
+            (best, *_) = await search(connection, question, toy_vector(question), space="toy", extent=extent)
+            assert (best.start, best.end, best.text) == (start, end, text_of[start:end])
 
 
 async def test_a_filter_nobody_knows_is_refused_by_name(store: Database, tenant: UUID) -> None:
