@@ -11,6 +11,7 @@ from deployments.commands import (
     conversing,
     entering,
     evaluating,
+    graphing,
     guarding,
     holding,
     hosting,
@@ -35,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(reindexing.reindex)
+for command in (reindexing.reindex, graphing.graph):
+    app.command()(command)
 for command in (running.up, running.down, running.worker, scaling.scale):
     app.command()(command)
 for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting.version):

@@ -20,6 +20,7 @@ from tasks.embed import Embedded
 from tasks.history import keep_past
 from tasks.indexing_sql import write_chunks
 from tasks.read import Reading
+from tasks.relate import write_relations
 from tasks.spaces import current_embedder, open_space
 from tasks.step import step
 
@@ -68,6 +69,7 @@ async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUI
         if changed:
             await _replace(connection, changed, tenant_id)
             await write_chunks(connection, [stored.indexed(embedded) for stored in changed], space_id=space)
+            await write_relations(connection, {one.document_id: one.reading.relations for one in changed})
         if readings:
             await _end_items(connection, readings, {stored.reading.item_id: stored for stored in documents})
 

@@ -17,6 +17,7 @@ from kowai import jsonl
 from kowai.chunking import chunk
 from kowai.errors import EmptyDocument, KowaiError
 from kowai.labels import Handling, handling_of, labelled
+from kowai.relations import Relation, relations
 from kowai.settings import settings
 from kowai.tables.knowledge import Document
 from kowai.terms import known_as
@@ -36,6 +37,7 @@ class Reading(Value):
     content_hash: str = ""
     document: LoadedDocument | None = None
     chunks: tuple[Chunk, ...] = ()
+    relations: tuple[Relation, ...] = ()
     title: str | None = None
     validators: dict[str, Any] = Field(default_factory=dict[str, Any])
     cause: str | None = None
@@ -76,13 +78,14 @@ async def _read_one(item: Item, known: Known) -> Reading:
             return reading.model_copy(update={"content_hash": digest})
         parsed = _described(await _parsed(content), item.details)
         document, chunks = await asyncio.to_thread(_chunked, parsed, handling_of(item.details))
+        related = tuple(await asyncio.to_thread(relations, document, external_id))
     except KowaiError as error:
         return reading.model_copy(update={"cause": error.code, "sentence": error.sentence})
     except Exception as error:
         return reading.model_copy(update={"cause": "unreadable", "sentence": f"{UNREADABLE} ({type(error).__name__})"})
     found = {"content_hash": digest, "document": document, "title": document.title, "chunks": tuple(chunks)}
     validators = dict(content.validators) | {"told": _told(item.details)} if content.validators else {}
-    return reading.model_copy(update=found | {"validators": validators})
+    return reading.model_copy(update=found | {"validators": validators, "relations": related})
 
 
 async def _content(item: Item, known: Mapping[str, Any]) -> Content | None:

@@ -41,6 +41,7 @@ from deployments.shim import (
 )
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.gate import Gate
+from deployments.shim.graph import router as graph
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
@@ -81,7 +82,7 @@ def create_app() -> FastAPI:
     keeping = (documents, holdings, sources, dead_letters, quarantine)
     for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):
         app.include_router(module.router)
-    for router in (spaces,):
+    for router in (spaces, graph):
         app.include_router(router)
     add_error_handlers(app)
     app.add_middleware(Gate)
