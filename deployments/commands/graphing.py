@@ -20,22 +20,18 @@ def graph(
     state: State = None,
 ) -> None:
     """Show what a document links to, imports, calls or mentions, and what does so with it."""
-    from urllib.parse import urlencode
-
     from deployments.commands.api import Api
     from deployments.commands.printing import print_json
 
     if export is None and document is None:
         raise typer.BadParameter("Name a document, or use --export.")
-    steps = {"depth": depth} if depth else {}
     with Api(url, key) as api:
         if export:
             return typer.echo(api.download("/api/v1/graph/export", {"form": export}).decode(), nl=False)
         if to:
-            found = api.get(f"/api/v1/graph/path?{urlencode({'start': document, 'finish': to} | steps)}")
+            found = api.get("/api/v1/graph/path", start=document, finish=to, depth=depth)
         else:
-            asked = {"document": document, "direction": "in" if incoming else "out"} | steps
-            found = api.get(f"/api/v1/graph?{urlencode(asked)}")
+            found = api.get("/api/v1/graph", document=document, direction="in" if incoming else "out", depth=depth)
     if as_json:
         return print_json(found)
     for edge in found["edges"]:
