@@ -179,7 +179,7 @@ def test_passages_are_printed_with_where_they_come_from(ask: Run, stand_in: Stan
     stand_in.replies = [(200, {"passages": [ANSWER["citations"][0] | {"text": "Two years.", "score": 0.5}]})]  # pyright: ignore
     outcome = ask("search", "warranty", "-k", "3")
     assert "1. Warranty - /docs/warranty.pdf, version 1, page 3, characters 10-42  (0.500)" in outcome.out
-    assert stand_in.seen[0][1] == {"query": "warranty", "k": 3}
+    assert stand_in.seen[0][1] == {"query": "warranty", "k": 3, "min_score": 0.0, "neighbours": 0}
 
 
 def test_an_error_of_the_api_is_its_sentence_and_exit_code_1(ask: Run, stand_in: StandIn) -> None:

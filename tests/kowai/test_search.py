@@ -22,13 +22,13 @@ def term(text: str, chunks: int, asked: int = 1) -> Term:
 
 
 def test_a_question_travels_as_parameters() -> None:
-    sql, parameters = survey("Robert'); drop table chunk;-- 100%", ALL, space="toy")
+    sql, parameters = survey("Robert'); drop table chunk;-- 100%", ALL, space="toy", dimensions=2)
     assert "robert" not in sql.casefold()
     assert parameters["words"] == ["robert", "drop", "table", "chunk", "100"]
 
 
 def test_a_word_asked_twice_is_counted_twice() -> None:
-    _, parameters = survey("tea or no tea", ALL, space="toy")
+    _, parameters = survey("tea or no tea", ALL, space="toy", dimensions=2)
     assert dict(zip(parameters["words"], parameters["counts"], strict=True)) == {"tea": 2, "or": 1, "no": 1}
 
 
