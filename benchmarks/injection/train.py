@@ -128,8 +128,9 @@ class Documents:
         self.model = fitted(rows, labels, [1.0] * len(rows), 10.0)
 
     def score(self, text: str) -> float:
-        rows, _ = document_rows(text)
-        return float(self.model.decision_function(matrix(rows)).max()) - rarity(len(rows)) if rows else -99.0
+        parts = segments(plain(text))
+        rows = [row for row, part in zip(document_rows(text)[0], parts, strict=True) if part.is_long_enough]
+        return float(self.model.decision_function(matrix(rows)).max()) - rarity(len(parts)) if rows else -99.0
 
 
 def recall_at(attacks: np.ndarray, harmless: np.ndarray, share: float) -> tuple[float, float]:

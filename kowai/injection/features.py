@@ -15,6 +15,7 @@ from kowai.injection.rules import KINDS, rule_hits
 BUCKETS = 1 << 15
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|[?!:|{}<>\[\]=]")
 WINDOW, STRIDE = 60, 30
+SHORTEST_ORDER = 4  # words; shorter ones that name what they override are found by rules
 SEGMENT = re.compile(r"[^\s](?:[^\n.!?]|[.!?](?!\s))*[.!?]*")
 CONTENT = re.compile(r"[^\W\d_]{4,}")
 RULES = KINDS
@@ -30,6 +31,11 @@ class Segment(NamedTuple):
     start: int
     end: int
     text: str
+
+    @property
+    def is_long_enough(self) -> bool:
+        """Tell whether it can be an order at all: two or three words are a heading, a label or the name of a thing."""
+        return len(self.text.split()) >= SHORTEST_ORDER
 
 
 def hashed(text: str) -> Indices:

@@ -46,6 +46,7 @@ def sentence_scores(text: str) -> list[tuple[int, int, float]]:
     return [
         (part.start, part.end, model.score(hashed(part.text), np.concatenate([measures(part.text), near])) - rare)
         for part, near in zip(parts, surroundings(parts), strict=True)
+        if part.is_long_enough
     ]
 
 
