@@ -120,7 +120,7 @@ async def decline(batch_id: UUID, tenant_id: UUID, reason: str) -> None:
 
 async def count_items(connection: AsyncConnection, batch_id: UUID) -> Counts:
     counted = select(col(Row.state), func.count()).where(col(Row.batch_id) == batch_id).group_by(col(Row.state))
-    by_state = dict(row.tuple() for row in await connection.execute(counted))
+    by_state: dict[str, int] = {row[0]: row[1] for row in await connection.execute(counted)}
     done, refused, dead = (by_state.pop(state, 0) for state in ("done", "refused", "dead"))
     in_progress = sum(by_state.values())
     return Counts(done + refused + dead + in_progress, done, refused, dead, in_progress)

@@ -1,7 +1,7 @@
 """How a question or an ingestion really ended, whatever was said about the process that carried it out."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import func, literal, union_all
@@ -28,5 +28,6 @@ async def find_ending(subject_id: UUID, tenant_id: UUID) -> Ending | None:
         col(Ingestion.id) == subject_id, col(Ingestion.finished_at).is_not(None)
     )
     async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(union_all(question, ingestion))).one_or_none()
+        ended = cast("Any", union_all(question, ingestion))
+        row = (await connection.execute(ended)).one_or_none()
     return Ending(*row) if row else None

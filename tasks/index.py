@@ -145,8 +145,8 @@ async def _lock(connection: AsyncConnection, readings: Sequence[Reading], tenant
     named = col(Document.external_id).in_([reading.external_id for reading in readings])
     byte_order = col(Document.external_id).collate("C")  # that of Python's sorted()
     rows = await connection.execute(held.where(named).order_by(byte_order).with_for_update())
-    known = {row[0]: row for row in rows.tuples()}
-    return [_Stored(reading, *known[reading.external_id][1:]) for reading in readings]
+    known = {row.external_id: (row.id, row.version, row.content_hash) for row in rows}
+    return [_Stored(reading, *known[reading.external_id]) for reading in readings]
 
 
 async def _replace(connection: AsyncConnection, changed: Sequence[_Stored], tenant_id: UUID) -> None:

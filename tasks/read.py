@@ -136,4 +136,5 @@ async def _known(external_ids: Sequence[str], tenant_id: UUID) -> dict[str, Know
     columns = (col(Document.external_id), col(Document.content_hash), col(Document.validators))
     wanted = select(*columns).where(col(Document.external_id).in_(external_ids))
     async with (await database()).transaction(tenant_id) as connection:
-        return {row[0]: Known(*row[1:]) for row in (await connection.execute(wanted)).tuples()}
+        rows = await connection.execute(wanted)
+        return {row.external_id: Known(row.content_hash, row.validators) for row in rows}

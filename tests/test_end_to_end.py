@@ -99,6 +99,11 @@ def test_the_first_start_prints_a_cited_answer(up: Running) -> None:
     assert (ROOT / "samples" / "QUESTION.txt").read_text().strip() in up.printed
 
 
+def test_the_first_start_indexes_every_page_of_the_handbook(up: Running) -> None:
+    sums = up.api.get("/api/v1/ledger").raise_for_status().json()["total"]
+    assert sums["accepted"] == sums["indexed"] == len([*(ROOT / "samples" / "handbook").iterdir()])
+
+
 def test_a_question_is_answered_with_quotes_that_stand_in_the_documents(up: Running) -> None:
     question = (ROOT / "samples" / "QUESTION.txt").read_text().strip()
     answer = up.api.post("/api/v1/query", json={"query": question}).raise_for_status().json()
@@ -150,6 +155,11 @@ def test_the_nightly_ingestion_has_a_cron_with_a_time_zone(up: Running) -> None:
     (schedule,) = up.prefect.get("/deployments/name/ingest-due/ingest-nightly").json()["schedules"]
     assert schedule["schedule"]["cron"]
     assert schedule["schedule"]["timezone"]
+    coming = {
+        "deployments": {"name": {"any_": ["ingest-nightly"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    assert eventually(lambda: up.prefect.post("/flow_runs/filter", json=coming).json())
 
 
 def test_an_ingestion_from_the_form_accounts_for_every_document(up: Running, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ async def _batch(batch_id: UUID, tenant_id: UUID) -> tuple[str, list[str], dict[
         row = (await connection.execute(found)).one_or_none()
     if row is None:
         raise NotFound("There is no such batch.")
-    return row.tuple()
+    return row.status, row.personas, row.results
 
 
 async def _compared(batch_id: UUID, tenant_id: UUID) -> list[Compared]:
