@@ -6,47 +6,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
-from deployments.shim import (
-    audit,
-    auth,
-    batches,
-    chat,
-    conversations,
-    costs,
-    dead_letters,
-    documents,
-    embeddings,
-    evaluations,
-    feedback,
-    guards,
-    health,
-    holdings,
-    keys,
-    openai_door,
-    quarantine,
-    queries,
-    question_sets,
-    replays,
-    searches,
-    site,
-    sources,
-    suites,
-    tenants,
-    users,
-    versions,
-)
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.gate import Gate
-from deployments.shim.graph import router as graph
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
-from deployments.shim.spaces import router as spaces
 from deployments.shim.streams import Streams
+from kowai.registry import discover
 from tasks.spaces import current_embedder
 
 DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefect. Send `Authorization: Bearer <key>`."
@@ -75,14 +45,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
-    conversing = (queries, conversations, feedback, replays, chat)
-    answering = (*conversing, searches, question_sets, batches, openai_door, embeddings)
-    entering = (auth, users, keys, audit, tenants)
-    evaluating = (suites, evaluations, versions)
-    keeping = (documents, holdings, sources, dead_letters, quarantine)
-    for module in (*answering, *evaluating, *keeping, guards, costs, *entering, health, site):
-        app.include_router(module.router)
-    for router in (spaces, graph):
+    for router in discover("deployments.shim.routes", APIRouter).values():
         app.include_router(router)
     add_error_handlers(app)
     app.add_middleware(Gate)

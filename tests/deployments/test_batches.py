@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from blocks.database import Database
 from deployments.cli import app as cli
 from deployments.commands import api as api_module
-from deployments.shim import batches, question_sets
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
+from deployments.shim.routes import batches, question_sets
 from flows.run_personas import run_batch
 from tasks.step import traced
 

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from deployments.commands import api as api_module
 from deployments.commands import spending
-from deployments.shim import costs as costs_module
 from deployments.shim.identity import Principal, authenticate
+from deployments.shim.routes import costs as costs_module
 from tasks.costs import Costs, Share
 
 DAY = Costs(

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from blocks.database import Database
 from deployments.cli import app as cli
 from deployments.commands import api as api_module
-from deployments.shim import evaluations, feedback, queries, suites
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
+from deployments.shim.routes import evaluations, feedback, queries, suites
 from flows.answer import answer_query
 from flows.evaluate import carry_out
 from tasks.receive import Inquiry, receive_query

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from blocks.database import Database
 from deployments.cli import app as commands
 from deployments.commands import api as api_module
-from deployments.shim import dead_letters, documents, holdings
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
+from deployments.shim.routes import dead_letters, documents, holdings
 from tasks.step import traced
 
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from blocks.database import Database
 from deployments.cli import app as cli
 from deployments.commands import api as api_module
-from deployments.shim import suites, versions
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
+from deployments.shim.routes import suites, versions
 from flows.promote import run_promotion
 from tasks.step import traced
 from tests.flows.conftest import learn_tea

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from deployments.commands import api as api_module
 from deployments.commands import replaying
-from deployments.shim import replays as replays_module
 from deployments.shim.identity import Principal, authenticate
+from deployments.shim.routes import replays as replays_module
 from kowai.replay import Outcome, Record, Replay, difference
 from kowai.types import Prompt, Usage
 

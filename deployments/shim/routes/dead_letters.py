@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.shim.documents import DEPLOYMENT, Mode
 from deployments.shim.identity import Principal, may
+from deployments.shim.routes.documents import DEPLOYMENT, Mode
 from deployments.shim.runs import Runs
 from flows.ingest import ingest_stored
 from tasks.documents import DeadLetter, list_dead_letters

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Principal, may
-from deployments.shim.queries import Asked, inquiry
+from deployments.shim.routes.queries import Asked, inquiry
 from deployments.shim.runs import Opening, Runs
 from deployments.shim.streams import DEPLOYMENT, EventStream, Streams, place_for
 from flows.answer import answer_query

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.shim.batch_views import BatchView, Results, read_batch, read_file, read_results
 from deployments.shim.identity import Principal, may
-from deployments.shim.question_sets import Row
+from deployments.shim.routes.question_sets import Row
 from deployments.shim.runs import Runs
 from kowai.personas import personas
 from kowai.pricing import Dollars

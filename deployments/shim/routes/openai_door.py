@@ -13,7 +13,7 @@ from deployments.shim.answers import read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
 from deployments.shim.openai_stream import Chunks
-from deployments.shim.queries import DEPLOYMENT
+from deployments.shim.routes.queries import DEPLOYMENT
 from deployments.shim.runs import Opening, Runs
 from deployments.shim.streams import EventStream, Streams, place_for
 from flows.answer import answer_query

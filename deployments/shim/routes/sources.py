@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from blocks.sources import kinds
-from deployments.shim.documents import DEPLOYMENT
 from deployments.shim.identity import Principal, may
 from deployments.shim.ledgers import Ledger, read_ledger
+from deployments.shim.routes.documents import DEPLOYMENT
 from deployments.shim.runs import Runs
 from kowai.labels import Handling
 from tasks import sources

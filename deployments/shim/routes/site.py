@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from deployments.shim.identity import anyone
 from kowai.personas import askable
 
-PAGES = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parents[1] / "pages"
 POLICY = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"}
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
