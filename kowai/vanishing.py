@@ -4,18 +4,21 @@ Only a walk that saw everything tells: one that found the source, a folder in it
 is, and so does one that found nothing, for an empty folder is what a disk that is not mounted looks like.
 """
 
-# Another source, or an upload, that holds the document keeps it.
+# Another source, or an upload, that holds the document keeps it. `materialized` and `offset 0` hold the planner, which
+# knows little of a young table, to walks first and their items after: most ingestions have no walk at all.
 VANISHED = """
-with walk as (
+with walk as materialized (
   select s.id, walks.value -> 'gone' as gone
   from ingestion i cross join lateral jsonb_each(case when i.walks = 'null' then '{}' else i.walks end) as walks
   join source s on s.id = cast(walks.key as uuid)
   where i.id = :ingestion and s.vanished = :policy and walks.value ? 'gone'
 ), vanished as (
   select distinct old.external_id
-  from walk join ingestion_item old on old.source_id = walk.id
-  where old.state in ('indexed', 'unchanged') and old.ingestion_id <> :ingestion
-    and (walk.gone = 'null' or exists (
+  from walk cross join lateral (
+    select * from ingestion_item
+    where source_id = walk.id and state in ('indexed', 'unchanged') and ingestion_id <> :ingestion offset 0
+  ) as old
+  where (walk.gone = 'null' or exists (
       select from jsonb_array_elements_text(case when walk.gone = 'null' then '[]' else walk.gone end) as gone(name)
       where coalesce(old.details ->> 'origin', old.uri) = gone.name
         or starts_with(coalesce(old.details ->> 'origin', old.uri), gone.name || '!/')))
