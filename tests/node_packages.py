@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.barrier import OUTSIDE
+
 SOURCES = Path(__file__).parent / "node"
 CACHE = Path.home() / ".cache" / "kowai-tests"
 
@@ -24,7 +26,7 @@ def installed() -> Path:
         if not (folder / ".installed").exists():
             shutil.copytree(SOURCES, folder, dirs_exist_ok=True)
             command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+            ran = subprocess.run(command, cwd=folder, env=OUTSIDE, capture_output=True, text=True, timeout=240)
             assert ran.returncode == 0, ran.stdout + ran.stderr
             (folder / ".installed").touch()
     return folder
