@@ -25,7 +25,7 @@ from tasks.sources import remember, remembered_sources
 from tasks.walks import close_walks, find_vanished
 
 BATCH = 32
-AT_ONCE = 2
+AT_ONCE = 3  # while two wait for the database or a disk, the third keeps the embedder busy
 
 
 @flow(name="ingest-documents", persist_result=False)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from kowai.injection.rules import KINDS, rule_hits
+from kowai.injection.rules import KINDS, Rule, rule_hits
 
 BUCKETS = 1 << 15
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|[?!:|{}<>\[\]=]")
@@ -55,9 +55,9 @@ def windows(text: str) -> list[str]:
     return [text[places[start] : places[start + WINDOW] if start + WINDOW < len(places) else None] for start in starts]
 
 
-def measures(text: str) -> Vector:
-    """Return which kinds of rules hit, and whether the text asks."""
-    hit = {kind for kind, _, _ in rule_hits(text)}
+def measures(text: str, among: Mapping[str, Rule] | None = None) -> Vector:
+    """Return which kinds of rules hit, of those `among` which its are, and whether the text asks."""
+    hit = {kind for kind, _, _ in rule_hits(text, among)}
     return np.array([*(kind in hit for kind in RULES), "?" in text], np.float32)
 
 
@@ -89,7 +89,7 @@ def _surrounded(
     part: Segment, own: set[str], holders: dict[str, int], *, piped: float, coded: float, edge: bool
 ) -> Vector:
     new = sum(holders[word] == 1 for word in own) / len(own) if own else 0.0
-    figures = sum(character.isdigit() for character in part.text) / len(part.text)
+    figures = sum(map(str.isdigit, part.text)) / len(part.text)
     words = min(1.0, len(part.text.split()) / 25)
     is_bare = float("|" not in part.text)
     is_sentence = float(part.text[0].isupper() and part.text[-1] in ".?!:\"'")

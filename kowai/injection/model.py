@@ -8,6 +8,7 @@ import numpy as np
 
 from kowai.injection.features import Indices, Vector, hashed, measures, rarity, segments, surroundings, windows
 from kowai.injection.normalising import plain
+from kowai.injection.rules import rules_for
 
 WEIGHTS = Path(__file__).parent / "weights.npz"
 
@@ -42,9 +43,9 @@ def sentence_scores(text: str) -> list[tuple[int, int, float]]:
     """Return [start, end) and the log odds of each sentence or line that orders the reader of a document about."""
     model = linear("document")
     parts = segments(text)
-    rare = rarity(len(parts))
+    rare, standing = rarity(len(parts)), rules_for(text)
     return [
-        (part.start, part.end, model.score(hashed(part.text), np.concatenate([measures(part.text), near])) - rare)
+        (part.start, part.end, model.score(hashed(part.text), np.append(measures(part.text, standing), near)) - rare)
         for part, near in zip(parts, surroundings(parts), strict=True)
         if part.is_long_enough
     ]

@@ -24,8 +24,9 @@ LONGEST_DECODED = 4_000
 
 def plain(text: str) -> str:
     """Return the text without invisible characters, compatibility forms and letters that only look Latin."""
-    shown = "".join(chr(ord(character) - 0xE0000) if ord(character) in TAGS else character for character in text)
-    if not shown.isascii():
+    shown = text
+    if not text.isascii():
+        shown = "".join(chr(ord(character) - 0xE0000) if ord(character) in TAGS else character for character in text)
         shown = unicodedata.normalize("NFKC", shown)
         shown = "".join(character for character in shown if unicodedata.category(character) not in ("Cf", "Mn"))
         if MIXED.search(shown):
