@@ -52,6 +52,8 @@ SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "convers
 
 # What changes nothing though it is posted, or leaves a record of its own that names who did it.
 UNAUDITED = frozenset({"questions.ask", "documents.search", "embeddings.make"})
+# What shows a secret once: a new key, a password's reset token.
+SHOWING_SECRETS = frozenset({"account.use", "keys.manage", "users.manage", "tenants.manage"})
 # What shows other people's doings, so that reading it is written down as well.
 AUDITED_READS = frozenset(
     {"answers.trace", "audit.read", "keys.manage", "tenant.export", "tenants.manage", "users.manage"}

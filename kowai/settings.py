@@ -1,10 +1,13 @@
 """What a process needs to boot: read by settings(), never at import."""
 
+import re
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -30,7 +33,21 @@ class Settings(BaseSettings):
     streams: int = Field(20, ge=1, description="Answers streamed at once to one key or user.")
     tenant_streams: int = Field(200, ge=1, description="Answers streamed at once to one tenant.")
     token_key: SecretStr | None = Field(None, description="What signs access tokens; default: a secret of the state.")
+    cors_origins: str = Field("", description="Sites whose scripts may call the API, with commas; none by default.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        """Refuse a wildcard and whatever no browser would send as its Origin (RFC 6454)."""
+        for origin in _listed(value):
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"'{origin}' is no origin such as https://app.example.org")
+        return value
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return frozenset(_listed(self.cors_origins))
 
     @property
     def secrets(self) -> Path:
@@ -43,6 +60,10 @@ class Settings(BaseSettings):
     @property
     def models(self) -> Path:
         return self.state.expanduser().absolute() / "models"
+
+
+def _listed(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 @cache

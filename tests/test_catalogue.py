@@ -14,9 +14,8 @@ from kowai.loaders import Loader
 from kowai.personas import personas
 from kowai.registry import discover
 
-REFERENCE = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}  # FastAPI's own; they hold no data
 STANZAS = catalogue()
-ROUTES = [route for route in iter_route_contexts(app.routes) if route.path not in REFERENCE]
+ROUTES = list(iter_route_contexts(app.routes))
 FORMS = [stanza for stanza in STANZAS if "form" in stanza["tags"]]  # what people, not programs, start
 
 

@@ -11,7 +11,7 @@ from deployments.local.processes import Child
 from kowai.settings import Settings
 
 DRAIN_SECONDS = 10
-QUIET_UVICORN = ("--no-access-log", "--timeout-graceful-shutdown", str(DRAIN_SECONDS))
+QUIET_UVICORN = ("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", str(DRAIN_SECONDS))
 
 
 def children(place: Layout, settings: Settings) -> list[Child]:

@@ -5,8 +5,11 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
@@ -17,9 +20,18 @@ from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
 from deployments.shim.streams import Streams
 from kowai.registry import discover
+from kowai.settings import settings
 from tasks.spaces import current_embedder
 
 DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefect. Send `Authorization: Bearer <key>`."
+
+# Scripts of other sites send a key of their own accord, so no browser has to add cookies for them.
+CROSS_ORIGIN: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
+    "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Query-Id", "X-Request-ID"],
+    "max_age": 600,
+}
 
 
 @asynccontextmanager
@@ -42,13 +54,21 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await (await database()).close()
 
 
+class Shim(FastAPI):
+    """Stand inside the gate, which so sees every reply, also those of errors that nobody expected."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Gate(super().build_middleware_stack())
+
+
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
-    app = FastAPI(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan)
+    app = Shim(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     for router in discover("deployments.shim.routes", APIRouter).values():
         app.include_router(router)
     add_error_handlers(app)
-    app.add_middleware(Gate)
+    if origins := settings().origins:
+        app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), **CROSS_ORIGIN)
     return app
 
 

@@ -1,4 +1,4 @@
-"""What holds for every request and reply: bounded bodies, what is left of the limits, and who did what."""
+"""What holds for every request and reply: bounded bodies, limits, protective headers, gzip, and who did what."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.shim.bodies import Body
+from deployments.shim.browsers import protective
 from deployments.shim.errors import body
+from deployments.shim.packing import Packing, may_be_packed
 from kowai.audit import Deed
 from kowai.errors import Unavailable
 from kowai.limits import headers
@@ -50,7 +52,10 @@ class Reply:
                 self._replaced = True
                 refusal = JSONResponse(body("unavailable", UNWRITTEN, 503), 503, headers={"Retry-After": "1"})
                 return await refusal(self._scope, self._receive, self._send)
-            message = {**message, "headers": [*message["headers"], *self._limits()]}
+            added = [*self._limits(), *protective(self._scope, message["headers"])]
+            message = {**message, "headers": [*message["headers"], *added]}
+            if may_be_packed(message, self._state.get("permission")):
+                self._send = Packing(self._scope, self._send).send
         if not self._replaced:
             await self._send(message)
 

@@ -3,21 +3,24 @@
 from pathlib import Path
 from typing import Literal
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Depends, Request, Response
 
 from deployments.shim.identity import anyone
+from deployments.shim.static_files import read_static, sent
 from kowai.personas import askable
 
 PAGES = Path(__file__).parents[1] / "pages"
-POLICY = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
 @router.get("/")
-async def chat_page() -> FileResponse:
-    return FileResponse(PAGES / "index.html", headers=POLICY)
+async def chat_page(request: Request) -> Response:
+    return sent(read_static(PAGES / "index.html"), request, POLICY)
 
 
 @router.get("/pages/personas")
@@ -26,5 +29,5 @@ async def persona_names() -> list[str]:
 
 
 @router.get("/pages/{name}")
-async def chat_file(name: Literal["chat.css", "chat.js"]) -> FileResponse:
-    return FileResponse(PAGES / name, headers=POLICY)
+async def chat_file(name: Literal["chat.css", "chat.js"], request: Request) -> Response:
+    return sent(read_static(PAGES / name), request)
