@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from prefect.blocks.core import Block
 
+from blocks.appwrite import Appwrite
 from blocks.bucket import Bucket
 from blocks.database import Database
 from blocks.embedder import Embedder
@@ -60,6 +61,11 @@ async def language_model() -> LanguageModel:
 
 async def policy() -> Policy:
     return await _current(Policy) or Policy()
+
+
+async def appwrite() -> Appwrite | None:
+    """Return the project of Appwrite this installation works with, if it does with one."""
+    return await _current(Appwrite)
 
 
 @cache

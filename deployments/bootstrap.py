@@ -17,6 +17,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
+from blocks.appwrite import Appwrite
 from blocks.bucket import Bucket
 from blocks.connections import NAME
 from blocks.database import Database
@@ -47,6 +48,7 @@ async def save_blocks() -> None:
     await _save(LanguageModel(targets=await find_targets(os.environ)), overwrite=await _has_no_models())
     await _save(Policy(), overwrite=False)
     await _save(Bucket(folder=settings().bucket), overwrite=False)
+    await Appwrite.aregister_type_and_schema()  # who has a project of Appwrite fills in a block of that type
     if url is not None:
         await _save(Database(url=url), overwrite=True)
 

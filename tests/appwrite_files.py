@@ -1,0 +1,98 @@
+"""Buckets and their files, whole or in parts told by `content-range`."""
+
+import hashlib
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+CHUNK = 5 * 1024 * 1024
+
+
+def add_routes(app: FastAPI, server: Any) -> None:
+    from tests.appwrite_server import Refusal, by_key, held, now, number, selected, stamped
+
+    def visible(bucket: str, name: str) -> dict[str, Any]:
+        held(server.buckets, bucket, "storage_bucket_not_found")
+        return held(server.files, f"{bucket}/{name}", "storage_file_not_found")
+
+    @app.get("/v1/storage/buckets/{bucket}")
+    async def get_bucket(bucket: str, request: Request) -> Response:
+        by_key(request)
+        return JSONResponse(held(server.buckets, bucket, "storage_bucket_not_found"))
+
+    @app.post("/v1/storage/buckets")
+    async def add_bucket(request: Request) -> Response:
+        by_key(request)
+        asked = await request.json()
+        texts = {"name": asked["name"], "compression": "none", "allowedFileExtensions": []}
+        flags = {"enabled": True, "encryption": True, "antivirus": True, "transformations": True}
+        limits = {"maximumFileSize": int(asked.get("maximumFileSize", 30_000_000)), "totalSize": 0}
+        made = stamped(asked["bucketId"]) | texts | flags | limits
+        made |= {"$permissions": asked.get("permissions", []), "fileSecurity": asked.get("fileSecurity", False)}
+        server.buckets[asked["bucketId"]] = made
+        return JSONResponse(made, 201)
+
+    @app.post("/v1/storage/buckets/{bucket}/files")
+    async def add_file(bucket: str, request: Request) -> Response:
+        by_key(request)
+        held(server.buckets, bucket, "storage_bucket_not_found")
+        form = await request.form()
+        upload: Any = form["file"]
+        data, name = await upload.read(), str(form["fileId"])
+        if len(data) > CHUNK:
+            raise Refusal(400, "storage_invalid_file_size")
+        told = request.headers.get("content-range", f"bytes 0-{len(data) - 1}/{len(data)}" if data else "bytes 0-0/0")
+        server.ranges.append(told)
+        start, _, size = number(told, r"bytes (\d+)-(\d+)/(\d+)")
+        place = f"{bucket}/{name}"
+        if start == 0 and place in server.files:
+            raise Refusal(409, "storage_file_already_exists")
+        file = server.files.setdefault(place, stamped(name) | _file(bucket, upload.filename, size) | {"parts": {}})
+        file["parts"][start] = data
+        file["chunksUploaded"] = len(file["parts"])
+        whole = b"".join(file["parts"][at] for at in sorted(file["parts"]))
+        file["signature"] = hashlib.md5(whole, usedforsecurity=False).hexdigest()
+        return JSONResponse(shown(file), 201)
+
+    @app.get("/v1/storage/buckets/{bucket}/files")
+    async def list_files(bucket: str, request: Request) -> Response:
+        by_key(request)
+        held(server.buckets, bucket, "storage_bucket_not_found")
+        own = [shown(file) for file in server.files.values() if file["bucketId"] == bucket]
+        return JSONResponse({"total": len(own), "files": selected(own, request)})
+
+    @app.get("/v1/storage/buckets/{bucket}/files/{name}")
+    async def get_file(bucket: str, name: str, request: Request) -> Response:
+        by_key(request)
+        return JSONResponse(shown(visible(bucket, name)))
+
+    @app.put("/v1/storage/buckets/{bucket}/files/{name}")
+    async def change_file(bucket: str, name: str, request: Request) -> Response:
+        by_key(request)
+        file = visible(bucket, name)
+        file["$updatedAt"] = now()
+        return JSONResponse(shown(file))
+
+    @app.delete("/v1/storage/buckets/{bucket}/files/{name}")
+    async def delete_file(bucket: str, name: str, request: Request) -> Response:
+        by_key(request)
+        visible(bucket, name)
+        del server.files[f"{bucket}/{name}"]
+        return Response(status_code=204, media_type="application/json")
+
+    @app.get("/v1/storage/buckets/{bucket}/files/{name}/download")
+    async def download(bucket: str, name: str, request: Request) -> Response:
+        by_key(request)
+        parts = visible(bucket, name)["parts"]
+        return Response(b"".join(parts[at] for at in sorted(parts)), media_type="application/octet-stream")
+
+
+def shown(file: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in file.items() if name != "parts"}
+
+
+def _file(bucket: str, name: str, size: int) -> dict[str, Any]:
+    counts = {"sizeOriginal": size, "chunksTotal": max(1, -(-size // CHUNK)), "chunksUploaded": 0}
+    texts = {"bucketId": bucket, "name": name, "signature": "", "mimeType": "text/plain", "compression": "none"}
+    return texts | counts | {"$permissions": [], "encryption": True}
