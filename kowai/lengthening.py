@@ -1,4 +1,4 @@
-"""A quoted answer made longer: the sentences that follow the quoted one in its passage, each cited."""
+"""A quoted answer made longer: the sentences that follow the closest one in its passage, each cited."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ MORE_SENTENCES = 2
 
 
 def at_length(draft: Draft, passages: Sequence[Passage], length: Length | None) -> Draft:
-    """Return a quoted answer with up to two more sentences when a long one is wanted; one sentence is short already."""
+    """Return a quoted answer with up to two more sentences when a long one is wanted."""
     if length != "long" or not draft.citations:
         return draft
-    added = _following(draft.citations[-1], passages)
+    added = _following(draft.citations, passages)
     first = len(draft.citations) + 1
     said = [" ".join(citation.quote.split()) for citation in added]
     text = " ".join([draft.text, *(f"{sentence} [{number}]" for number, sentence in enumerate(said, first))])
@@ -22,10 +22,14 @@ def at_length(draft: Draft, passages: Sequence[Passage], length: Length | None) 
     return draft.model_copy(update=longer)
 
 
-def _following(cited: Citation, passages: Sequence[Passage]) -> list[Citation]:
+def _following(cited: Sequence[Citation], passages: Sequence[Passage]) -> list[Citation]:
+    """Return what follows the first citation and is not cited yet."""
+    closest = cited[0]
+    taken = {(citation.document_id, citation.start) for citation in cited}
     for passage in passages:
-        same = (passage.document_id, passage.version) == (cited.document_id, cited.version)
-        if same and passage.start <= cited.start and cited.end <= passage.end:
-            spans = [span for span in sentence_spans(passage.text) if passage.start + span.start >= cited.end]
-            return [citation_of(passage, span, cited.score) for span in spans[:MORE_SENTENCES]]
+        same = (passage.document_id, passage.version) == (closest.document_id, closest.version)
+        if same and passage.start <= closest.start and closest.end <= passage.end:
+            spans = [span for span in sentence_spans(passage.text) if passage.start + span.start >= closest.end]
+            free = [span for span in spans if (passage.document_id, passage.start + span.start) not in taken]
+            return [citation_of(passage, span, closest.score) for span in free[:MORE_SENTENCES]]
     return []

@@ -28,6 +28,7 @@ async def extracted(
 ) -> Draft:
     """Answer with the best-supported sentences of the passages, or abstain below `least_confidence`."""
     options: dict[str, Any] = {"read": metered.sentence_states, "threshold": least_confidence}
+    options["several"] = length != "short"
     found = await extract(question, passages, metered.sentence_vectors, **options)
     draft = at_length(found, passages, length)
     inputs: dict[str, Any] = {"question": question, **({"length": length} if length else {})}

@@ -1,13 +1,14 @@
-"""The extractive answer: quote and cite the sentence that holds it, or say that nothing does."""
+"""The extractive answer: quote and cite the sentences that hold it, or say that nothing does."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from kowai.extraction.asked import read_question
-from kowai.extraction.field import Read, find, unread
+from kowai.extraction.asked import Asked, read_question
+from kowai.extraction.field import Field, Read, find, unread
 from kowai.extraction.model import confidence_of
 from kowai.extraction.sentence_features import Close
+from kowai.extraction.several import Quoted, beside, distinct, parts_of, quoted
 from kowai.quoting import Embed, citation_of
 from kowai.types import Citation, Draft, Passage, Statement
 
@@ -24,19 +25,29 @@ async def extract(
     *,
     threshold: float = LEAST_CONFIDENCE,
     read: Read = unread,
+    several: bool = True,
 ) -> Draft:
     """Answer with the best-supported sentence of the passages, or abstain when the confidence is below `threshold`.
 
-    `embed` returns float32 vectors (n, 384) of unit length from the MiniLM model that the weights were trained with;
-    `read`, where it can, the states of the tokens as well, which sharpen the confidence.
+    A question for a list, for a procedure or of several parts gets up to three sentences if `several`, each with its
+    own citation; the confidence is the closest one's. `embed` returns float32 vectors (n, 384) of unit length from the
+    MiniLM model that the weights were trained with; `read`, where it can, the states of the tokens as well, which
+    sharpen the confidence.
     """
-    asked = read_question(question)
-    field = await find(asked, passages, embed, read)
-    if not field.sentences:
-        return _abstention(0.0)
-    best = field.sentences[0]
-    sure = confidence_of(field.described(best))
-    return _quoted(best, sure) if sure >= threshold else _abstention(sure)
+
+    async def judged(asked: Asked) -> tuple[Field, Quoted | None]:
+        field = await find(asked, passages, embed, read)
+        best = field.sentences[0] if field.sentences else None
+        return field, best and quoted(best, confidence_of(field.described(best)))
+
+    field, best = await judged(read_question(question))
+    parts = [(await judged(part))[1] for part in parts_of(question)] if several else []
+    sure = [part for part in parts if part and part.confidence >= threshold]
+    if best and best.confidence >= threshold:
+        return _quoting([best, *(beside(field, best, threshold) if several else ()), *sure], best.confidence)
+    if sure and len(sure) == len(parts):
+        return _quoting(sure, min(part.confidence for part in sure))
+    return _abstention(best.confidence if best else 0.0)
 
 
 async def confidence(
@@ -64,9 +75,10 @@ def _abstention(confidence: float) -> Draft:
     return Draft(text=NOT_FOUND, confidence=confidence, abstained=True, model=MODEL, cost=FREE)
 
 
-def _quoted(close: Close, confidence: float) -> Draft:
-    citation = citation_of(close.evidence.passage, close.sentence.quote, confidence)
-    said = " ".join(citation.quote.split())
-    sentence = Statement(text=said, citations=(1,), supported=True)
+def _quoting(found: Sequence[Quoted], confidence: float) -> Draft:
+    citations = tuple(citation_of(*each) for each in distinct(found))
+    said = [" ".join(citation.quote.split()) for citation in citations]
+    sentences = tuple(Statement(text=text, citations=(n,), supported=True) for n, text in enumerate(said, 1))
+    text = " ".join(f"{sentence} [{number}]" for number, sentence in enumerate(said, 1))
     spoken: dict[str, Any] = {"abstained": False, "model": MODEL, "cost": FREE, "confidence": confidence}
-    return Draft(text=f"{said} [1]", citations=(citation,), sentences=(sentence,), **spoken)
+    return Draft(text=text, citations=citations, sentences=sentences, **spoken)

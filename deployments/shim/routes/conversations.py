@@ -53,7 +53,7 @@ class Wishes(BaseModel):
 
     tone: Tone | None = Field(None, description="How a model should sound.")
     language: str | None = Field(None, max_length=35, pattern=LANGUAGE, description="A BCP 47 tag: en, de-AT ...")
-    length: Length | None = Field(None, description="How much a model should write, or how many sentences are quoted.")
+    length: Length | None = Field(None, description="How much a model writes, or how many sentences are quoted.")
 
 
 @router.post("/conversations", status_code=201)
