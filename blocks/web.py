@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from kowai.addresses import is_public
+from kowai.addresses import is_metadata, is_public
 from kowai.errors import DocumentTooLarge, FetchFailed, FetchRefused, FetchRejected, FetchTimeout
 
 AGENT = "KowAI/0.1 (+document ingestion)"
@@ -181,9 +181,13 @@ class _Pinned(httpx.AsyncBaseTransport):
 
 
 async def checked_addresses(host: str, port: int, limits: FetchLimits, resolver: Resolve = resolve) -> list[str]:
-    """Return the addresses of a name. Raises FetchRefused when one of them is private and may not be."""
-    addresses = await resolver(host, port)
-    may_be_private = limits.allow_private or f"{host}:{port}" in limits.allowed_hosts
+    """Return the addresses of a name. Raises FetchRefused when one is private and may not be, or tells secrets."""
+    addresses, allowed = await resolver(host, port), f"{host}:{port}" in limits.allowed_hosts
+    telling = [address for address in addresses if is_metadata(address)]
+    if telling and not allowed:
+        sentence = f"{host} is where a cloud tells its machines their secrets: nothing is fetched from there."
+        raise FetchRefused(sentence, operator=f"{host} resolves to {', '.join(telling)}")
+    may_be_private = limits.allow_private or allowed
     private = [address for address in addresses if not is_public(address)]
     if private and not may_be_private:
         sentence = f"{host} is not on the public internet: fetching from private networks is switched off."

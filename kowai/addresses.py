@@ -19,6 +19,21 @@ REFUSED = tuple(
 )
 
 
+METADATA = tuple(
+    map(
+        ip_network,
+        (
+            "169.254.0.0/16",  # link-local: what gives a machine of a cloud its credentials
+            "fe80::/10",
+            "fd00:ec2::254/128",  # Amazon's
+            "100.100.100.200/32",  # Alibaba's
+            "168.63.129.16/32",  # Azure's
+            "192.0.0.192/32",  # Oracle's
+        ),
+    )
+)
+
+
 def is_public(address: str) -> bool:
     """Say whether `address` is on the public internet; what is no address is not."""
     try:
@@ -28,13 +43,27 @@ def is_public(address: str) -> bool:
     return _is_public(parsed)
 
 
+def is_metadata(address: str) -> bool:
+    """Say whether a cloud's machines are told their secrets at `address`, however it is written."""
+    try:
+        parsed = _unwrapped(ip_address(address))
+    except ValueError:
+        return False
+    return any(parsed in network for network in METADATA)
+
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that an IPv6 one carries, or the address itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address
+
+
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return _is_public(address.ipv4_mapped)
-        if address in NAT64:
-            return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address not in GLOBAL_UNICAST:
-            return False
+    address = _unwrapped(address)
+    if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
+        return False
     special = address.is_multicast or address.is_reserved or address.is_unspecified
     return address.is_global and not special and not any(address in network for network in REFUSED)

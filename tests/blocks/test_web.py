@@ -143,8 +143,13 @@ async def test_what_is_not_a_plain_web_address_is_refused(url: str) -> None:
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_addresses_off_the_public_internet_are_refused(scheme: str, host: str) -> None:
-    with pytest.raises(FetchRefused, match="public internet"):
+    with pytest.raises(FetchRefused, match=r"public internet|secrets"):
         await fetch(f"{scheme}://{host}/latest/meta-data")
+
+
+async def test_what_tells_a_machine_its_secrets_is_refused_although_private_addresses_are_allowed() -> None:
+    with pytest.raises(FetchRefused, match="secrets"):
+        await fetch("http://169.254.169.254/latest/meta-data", limits=FetchLimits(allow_private=True))
 
 
 async def test_allowing_one_host_allows_no_other_port() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kowai.addresses import is_public
+from kowai.addresses import is_metadata, is_public
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,15 @@ def test_an_address_is_judged_alike_however_it_is_wrapped(address: IPv4Address) 
 @given(st.one_of(st.ip_addresses(network=network) for network in ("10.0.0.0/8", "fc00::/7", "fe80::/10")))
 def test_no_private_address_passes(address: object) -> None:
     assert not is_public(str(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "fe80::1%eth0"]
+)
+def test_addresses_that_tell_a_machine_its_secrets_are_known_however_written(address: str) -> None:
+    assert is_metadata(address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "8.8.8.8", "fd00::1", "localhost"])
+def test_other_private_addresses_tell_no_secrets(address: str) -> None:
+    assert not is_metadata(address)
