@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     tenant_streams: int = Field(200, ge=1, description="Answers streamed at once to one tenant.")
     token_key: SecretStr | None = Field(None, description="What signs access tokens; default: a secret of the state.")
     cors_origins: str = Field("", description="Sites whose scripts may call the API, with commas; none by default.")
+    source_folders: str = Field("", description="Folders that sources may lie in, parted like PATH; empty: any.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
 
     @field_validator("cors_origins")

@@ -12,10 +12,11 @@ from pydantic import Field
 
 from blocks import git
 from blocks.git import Change
+from blocks.places import check_place
 from blocks.sources import Content, Offer, Options, SourceKind, Walk, Walked
 from blocks.sources.url import limits
 from blocks.web import checked_addresses
-from kowai.errors import DocumentTooLarge, FetchRefused, SourceEmpty, SourceForbidden, SourceMissing
+from kowai.errors import DocumentTooLarge, FetchRefused, SourceEmpty, SourceMissing
 from kowai.settings import settings
 from kowai.sources import is_url
 
@@ -87,8 +88,7 @@ def _folder(uri: str, tenant_id: UUID) -> Path:
     if is_url(address):
         return state / "repositories" / str(tenant_id) / sha256(address.encode()).hexdigest()[:32]
     folder = Path(address.removeprefix("file://")).expanduser().absolute()
-    if folder.resolve().is_relative_to(state.resolve()):
-        raise SourceForbidden("KowAI's own state directory is never ingested.")
+    check_place(folder)
     if not folder.is_dir():
         raise SourceMissing(f"{address} does not exist.")
     return folder

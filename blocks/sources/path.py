@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from blocks.places import check_place
 from blocks.sources import Content, Offer, SourceKind, Walk, Walked
 from kowai import sources
 from kowai.errors import SourceForbidden
@@ -16,11 +17,17 @@ async def walk(source: Walk) -> Walked:
 
 
 def _files(source: Walk) -> Iterator[Offer]:
-    state = settings().state.expanduser().resolve()
     for path, error in sources.Walk(source.uri, source.suffixes):
-        if error is None and Path(path).resolve().is_relative_to(state):
-            error = SourceForbidden("KowAI's own state directory is never ingested.")
-        yield Offer(path, {"path": path}, Path(path).name, error, hides=error is not None)
+        found = error or _forbidden(Path(path))
+        yield Offer(path, {"path": path}, Path(path).name, found, hides=found is not None)
+
+
+def _forbidden(path: Path) -> SourceForbidden | None:
+    try:
+        check_place(path)
+    except SourceForbidden as error:
+        return error
+    return None
 
 
 async def read(details: dict[str, Any], _: Mapping[str, Any]) -> Content:
@@ -29,6 +36,7 @@ async def read(details: dict[str, Any], _: Mapping[str, Any]) -> Content:
 
 def _content(path: Path, details: dict[str, Any]) -> Content:
     """Read a file, or the one line of it that holds a record."""
+    check_place(path)
     if "offset" not in details:
         return Content(sources.read_bytes(str(path), settings().max_document_bytes), path.name)
     with path.open("rb") as file:
