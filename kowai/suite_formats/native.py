@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
-import yaml
-
 from kowai.decoding import decode
 from kowai.errors import BadRecord, KowaiError
 from kowai.jsonl import parsed_object
+from kowai.plain_yaml import load
 from kowai.suite_formats import Files, Format
 from kowai.suites import BadSuite, ParsedSuite, Raw, collected
 
@@ -38,29 +37,8 @@ def read(files: Files, name: str) -> ParsedSuite:
 
 
 def loaded(text: str, path: str) -> Any:
-    """Return what the YAML text says, plain values only; times stay text. Raises BadSuite."""
-    try:
-        return yaml.load(text, _PlainLoader)  # noqa: S506 -- derived from SafeLoader
-    except yaml.MarkedYAMLError as error:
-        place = f" at line {error.problem_mark.line + 1:,}" if error.problem_mark else ""
-        raise BadSuite(f"{path} is not valid YAML{place}: {error.problem}.", operator=str(error)[:500]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadSuite(f"{path} is not valid YAML.", operator=str(error)[:500]) from error
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Refuse aliases, by which a small file becomes an enormous one, and leave times as they are written."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not read")
-        return super().compose_node(parent, index)
-
-
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+    """Return what the YAML text says, plain values only. Raises BadSuite."""
+    return load(text, path, BadSuite)
 
 
 def mapping(value: Any, path: str) -> dict[str, Any]:
