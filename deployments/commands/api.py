@@ -1,7 +1,8 @@
 """KowAI's API as the commands see it: one reply as a dictionary, or one error as a sentence."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx
@@ -80,6 +81,18 @@ class Api:
     def download(self, path: str, query: dict[str, str]) -> bytes:
         return self._asked(lambda: self.client.get(path, params=query)).content
 
+    @contextmanager
+    def stream(
+        self, method: str, path: str, body: Any = None, last_event_id: str | None = None
+    ) -> Generator[httpx.Response]:
+        """Yield a reply whose body is still to come; leaving the block ends it. Raises as `post` does."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        with self._told_in_sentences(), self.client.stream(method, path, json=body, headers=headers) as response:
+            if response.is_error:
+                response.read()
+                raise _refused(response)
+            yield response
+
     def _asked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
         response = self._ask(ask)
         for attempt in range(1, ATTEMPTS):
@@ -92,8 +105,13 @@ class Api:
         return response
 
     def _ask(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        try:
+        with self._told_in_sentences():
             return ask()
+
+    @contextmanager
+    def _told_in_sentences(self) -> Generator[None]:
+        try:
+            yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             sentence = f"KowAI is not running at {self.url}: start it with `kowai up`."
             raise NotRunning(sentence, operator=str(error)) from error

@@ -18,18 +18,23 @@ def ask(
     as_of: AsOf = None,
     *,
     conversation: Annotated[str | None, typer.Option("--conversation", "-c", help="Ask in this one.")] = None,
+    stream: Annotated[
+        bool | None, typer.Option("--stream/--no-stream", help="Show the words as they come; default: on a terminal.")
+    ] = None,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
     state: State = None,
 ) -> None:
-    """Answer a question from your documents, with citations."""
+    """Answer a question from your documents, with citations; Ctrl-C stops the answer and what it costs."""
     from deployments.commands.api import Api
+    from deployments.commands.hearing import answered
     from deployments.commands.printing import print_answer, print_json
 
     within = {"conversation_id": conversation} if conversation else {}
+    asked = {"query": question, "persona": persona, **within} | moment(as_of)
     with Api(url, key) as api:
-        answer = api.post("/api/v1/query", {"query": question, "persona": persona, **within} | moment(as_of))
+        answer = answered(api, asked, False if as_json else stream)
     (print_json if as_json else print_answer)(answer)
     if answer.get("error"):
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ def chat(
 ) -> None:
     """Hold a conversation with your documents; an empty line or Ctrl-D ends it."""
     from deployments.commands.api import Api, Refused
+    from deployments.commands.hearing import answered
     from deployments.commands.printing import print_answer
 
     with Api(url, key) as api:
@@ -30,7 +31,7 @@ def chat(
         while question := _line():
             asked = {"query": question, "persona": persona, "conversation_id": found["id"]}
             try:
-                print_answer(api.post("/api/v1/query", asked))
+                print_answer(answered(api, asked))
             except Refused as refusal:
                 typer.echo(f"kowai: {refusal.sentence}", err=True)
 

@@ -32,6 +32,8 @@ def print_answer(reply: dict[str, Any]) -> None:
     for number, citation in enumerate(reply.get("citations", []), start=1):
         console.print(Text(f"\n[{number}] {place_of(citation)}"), style="cyan")
         console.print(Padding(Text(shortened(citation["quote"])), (0, 0, 0, 4)))
+    for sentence in reply.get("struck_out", []):
+        console.print(Text(f"\nstruck out, for nothing supports it: {sentence}"), style="yellow")
     console.print(Text(f"\n{summary(reply)}"), style="dim")
 
 
