@@ -5,6 +5,7 @@ import sys
 import typer
 
 from deployments.commands import (
+    allowing,
     asking,
     auditing,
     batching,
@@ -54,7 +55,7 @@ for command in (guarding.guards, reviewing.quarantine):
     app.command()(command)
 for command in (holding.documents, holding.forget):
     app.command()(command)
-for command in (entering.login, entering.logout):
+for command in (entering.login, entering.logout, allowing.allowances):
     app.command()(command)
 for group in (entering.users, entering.keys, auditing.audit, hosting.tenants):
     app.add_typer(group)

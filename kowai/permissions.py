@@ -18,8 +18,6 @@ LEAST_ROLE = {
     "embeddings.make": "analyst",
     "batches.read": "analyst",
     "batches.run": "analyst",
-    "conversations.read": "analyst",
-    "conversations.write": "analyst",
     "evaluations.read": "analyst",
     "evaluations.run": "analyst",
     "costs.read": "analyst",
@@ -32,7 +30,6 @@ LEAST_ROLE = {
     "policies.read": "operator",
     "policies.write": "operator",
     "versions.promote": "operator",
-    "prefect.use": "operator",
     # Decide for the tenant.
     "sources.read": "admin",  # files and URLs as the worker's machine sees them
     "sources.write": "admin",
@@ -44,11 +41,11 @@ LEAST_ROLE = {
     "tenant.export": "admin",
     # Decide for all tenants.
     "tenants.manage": "platform_admin",
-    "platform.read": "platform_admin",
+    "prefect.use": "platform_admin",  # Prefect knows no tenants
 }
 
 # What may call a model, and so stops when the day's tokens are used up.
-SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "conversations.write", "evaluations.run"})
+SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "evaluations.run"})
 
 # What changes nothing though it is posted, or leaves a record of its own that names who did it.
 UNAUDITED = frozenset({"questions.ask", "documents.search", "embeddings.make"})
@@ -56,7 +53,16 @@ UNAUDITED = frozenset({"questions.ask", "documents.search", "embeddings.make"})
 SHOWING_SECRETS = frozenset({"account.use", "keys.manage", "users.manage", "tenants.manage"})
 # What shows other people's doings, so that reading it is written down as well.
 AUDITED_READS = frozenset(
-    {"answers.trace", "audit.read", "keys.manage", "tenant.export", "tenants.manage", "users.manage"}
+    {
+        "answers.trace",
+        "audit.read",
+        "events.read",
+        "keys.manage",
+        "limits.manage",
+        "tenant.export",
+        "tenants.manage",
+        "users.manage",
+    }
 )
 
 

@@ -1,0 +1,54 @@
+"""See and set what a tenant, its users and its keys may ask for."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from deployments.commands.options import Json, Key, State, Url
+
+COLUMNS = ("subject", "kind", "name", "requests_per_minute", "streams", "tokens_per_day", "dollars_per_day")
+
+Subject = Annotated[UUID | None, typer.Argument(help="The id of a user or a key; none: list them all.")]
+Whole = Annotated[UUID | None, typer.Option("--tenant", "-t", help="A whole tenant, for the platform's admins.")]
+Requests = Annotated[int | None, typer.Option("--requests", help="Requests a minute.")]
+Streams = Annotated[int | None, typer.Option("--streams", help="Answers streamed at once.")]
+Tokens = Annotated[int | None, typer.Option("--tokens", help="Model tokens a day.")]
+Dollars = Annotated[str | None, typer.Option("--dollars", help="US dollars a day; of a tenant only.")]
+Reset = Annotated[bool, typer.Option("--reset", help="Take back what was set before.")]
+
+
+def allowances(
+    subject: Subject = None,
+    tenant: Whole = None,
+    requests: Requests = None,
+    streams: Streams = None,
+    tokens: Tokens = None,
+    *,
+    dollars: Dollars = None,
+    reset: Reset = False,
+    url: Url = None,
+    key: Key = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """List what is set, or set it: `kowai allowances ID --requests 60`; what is not named stays as it is."""
+    from deployments.commands.api import Api
+    from deployments.commands.entering import show_rows
+
+    named = {"requests_per_minute": requests, "streams": streams, "tokens_per_day": tokens, "dollars_per_day": dollars}
+    wanted = {name: value for name, value in named.items() if value is not None}
+    if (wanted or reset) and not (subject or tenant):
+        raise typer.BadParameter("Name a user, a key or a tenant.")
+    with Api(url, key) as api:
+        rows = [api.get(f"/api/v1/tenants/{tenant}/allowance")] if tenant else api.get("/api/v1/allowances")
+        rows = [row for row in rows if subject is None or row["subject"] == str(subject)]
+        if (wanted or reset) and rows:
+            path = f"/api/v1/tenants/{tenant}/allowance" if tenant else f"/api/v1/allowances/{subject}"
+            rows = [api.put(path, _kept(rows[0], reset, whole=tenant is not None) | wanted)]
+    show_rows(rows, COLUMNS, as_json)
+
+
+def _kept(row: dict[str, Any], reset: bool, *, whole: bool) -> dict[str, Any]:
+    names = (*COLUMNS[3:6], *(("dollars_per_day", "dollars_per_request") if whole else ()))
+    return {} if reset else {name: row[name] for name in names}
