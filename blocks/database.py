@@ -15,7 +15,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from kowai.errors import TenantSuspended, Unavailable
+from blocks.presence import Presence
+from kowai.errors import DatabaseAway, TenantSuspended
 from kowai.tenancy import SUSPENDED, entry
 
 # A cached generic plan would pick one index for every tenant's size.
@@ -23,6 +24,7 @@ SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
 
 Engines = dict[str, AsyncEngine]
 _engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engines] = WeakKeyDictionary()
+_presences: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Presence]] = WeakKeyDictionary()
 
 
 class Database(Block):
@@ -58,15 +60,26 @@ class Database(Block):
     ) -> AsyncGenerator[AsyncConnection]:
         """Open one transaction that sees one tenant.
 
-        Raises TenantMissing, TenantSuspended unless it is meant for such a tenant, and Unavailable without a database.
+        Raises TenantMissing, TenantSuspended unless it is meant for such a tenant, and DatabaseAway without a database.
         `durable=False` is for what may be lost with the machine because it is said again or was never promised.
         """
+        begin = entry(tenant_id, durable=durable, even_suspended=even_suspended)
+        async with self._telling(), self.engine().begin() as connection:
+            driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+            await driver.execute(cast("LiteralString", begin))
+            yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[AsyncConnection]:
+        """Open a connection for what belongs to no tenant. Raises DatabaseAway."""
+        async with self._telling(), self.engine().connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncGenerator[None]:
+        """Turn what the driver says into errors of ours."""
         try:
-            begin = entry(tenant_id, durable=durable, even_suspended=even_suspended)
-            async with self.engine().begin() as connection:
-                driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
-                await driver.execute(cast("LiteralString", begin))
-                yield connection
+            yield
         except psycopg.OperationalError as error:
             await self.engine().dispose()  # what one connection has lost, those at rest have lost as well
             raise _away(error) from error
@@ -81,19 +94,42 @@ class Database(Block):
 
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncGenerator[AsyncGenerator[str]]:
-        """Give out the payloads notified on `channel`, on a connection of its own. Raises Unavailable."""
-        url = make_url(self.url.get_secret_value()).set(drivername="postgresql").render_as_string(hide_password=False)
+        """Give out the payloads notified on `channel`, on a connection of its own. Raises DatabaseAway."""
         try:
-            async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as connection:
+            async with await psycopg.AsyncConnection.connect(
+                self._address(), autocommit=True, connect_timeout=5
+            ) as connection:
                 await connection.execute(SQL("listen {}").format(Identifier(channel)))
                 yield (notice.payload async for notice in connection.notifies())
         except psycopg.OperationalError as error:
             raise _away(error) from error
 
+    async def hold(self, number: int | None = None) -> int:
+        """Return a number that tells everybody that a run is at work: the same again, where it can still be had.
+
+        Whoever ends, however that is, has let go of it. Raises DatabaseAway.
+        """
+        try:
+            return await self._presence().hold(number)
+        except psycopg.OperationalError as error:
+            raise _away(error) from error
+
+    async def release(self, number: int) -> None:
+        await self._presence().release(number)
+
+    def _presence(self) -> Presence:
+        presences = _presences.setdefault(asyncio.get_running_loop(), {})
+        return presences.setdefault(self._address(), Presence(self._address()))
+
+    def _address(self) -> str:
+        return make_url(self.url.get_secret_value()).set(drivername="postgresql").render_as_string(hide_password=False)
+
     async def close(self) -> None:
+        for presence in _presences.pop(asyncio.get_running_loop(), {}).values():
+            await presence.close()
         for engine in _engines.pop(asyncio.get_running_loop(), {}).values():
             await engine.dispose()
 
 
-def _away(error: Exception) -> Unavailable:
-    return Unavailable("The database cannot be reached; try again shortly.", operator=str(error))
+def _away(error: Exception) -> DatabaseAway:
+    return DatabaseAway("The database cannot be reached; try again shortly.", operator=str(error))

@@ -10,7 +10,7 @@ from prefect import flow
 from kowai.errors import KowaiError, NotFound
 from tasks.accept import accept
 from tasks.bury import bury
-from tasks.claim import claim
+from tasks.claim import at_work, claim
 from tasks.embed import embed_chunks
 from tasks.forget import forget
 from tasks.index import index
@@ -49,7 +49,7 @@ async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
     """Carry out a stored ingestion: accept; read, inspect, embed, index by batches; let go what vanished; report."""
     await accept(ingestion_id, tenant_id)
     bar = await begin_progress(ingestion_id)
-    async with asyncio.TaskGroup() as group:
+    async with at_work(), asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(_work_through(ingestion_id, tenant_id, bar))
     if bar:

@@ -35,6 +35,10 @@ class Unavailable(KowaiError):
     code, http_status, retryable = "unavailable", 503, True
 
 
+class DatabaseAway(Unavailable):
+    """Say that the database cannot be reached, which a restart of it mends."""
+
+
 class Unauthenticated(KowaiError):
     code, http_status = "unauthenticated", 401
 

@@ -2,16 +2,20 @@
 # ruff: noqa: S608 -- only constants are put into the text
 
 TRIES = 5  # a document that took so many workers along is left alone
-PATIENCE = "interval '15 minutes'"  # as long as a lease
+PATIENCE = "interval '15 minutes'"
 
-STUCK = f"state = 'running' and claimed_at < now() - {PATIENCE}"
+STUCK = "state = 'running' and not at_work(claimed_by)"
+
+BURY = f"""
+update ingestion_item set state = 'dead', cause = 'abandoned',
+  sentence = 'Every worker that read it stopped before it was done.'
+where {STUCK} and attempts >= {TRIES}
+"""
+BURY_IN = f"{BURY} and ingestion_id = :ingestion"
 
 MEND = {
-    "documents that kept killing their worker": f"""
-        update ingestion_item set state = 'dead', cause = 'abandoned',
-          sentence = 'Every worker that read it stopped before it was done.'
-        where {STUCK} and attempts >= {TRIES}""",
-    "leases of workers that are gone": f"update ingestion_item set state = 'queued', claimed_at = null where {STUCK}",
+    "documents that kept killing their worker": BURY,
+    "claims of workers that are gone": f"update ingestion_item set state = 'queued', claimed_by = null where {STUCK}",
     "documents without a version": "delete from document where version = 0",
     "vectors without a chunk": """
         delete from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)""",

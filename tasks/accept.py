@@ -16,12 +16,12 @@ from tasks.deleted import admit_items
 from tasks.forget import let_go
 from tasks.offers import Offers, is_packed, unpacked
 from tasks.sources import find_sources
-from tasks.step import step
+from tasks.step import patient_step
 
 BATCH = 1000
 
 
-@step
+@patient_step
 async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
     """Store one item for each document the sources hold, and what their walks left; once done, it is not done again.
 

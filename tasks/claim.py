@@ -1,39 +1,76 @@
-"""Take the next items of an ingestion; what a dead worker left behind is taken again."""
+"""Take the next items of an ingestion; what a run that is gone left behind is taken again."""
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, func, or_, text, update
 from sqlmodel import col, select
 
 from blocks.connections import database
+from kowai import reconciling
 from kowai.tables.ingestion import IngestionItem as Row
-from tasks.step import step
-
-LEASE = timedelta(minutes=15)
+from tasks.step import patient_step
 
 
 class Item(NamedTuple):
-    """Name one document to be read: its id, what it is known by and where its bytes are."""
+    """Name one document to be read: its id, what it is known by and where its bytes are.
+
+    Whoever claims it again counts one `attempt` more, and what earlier ones still do is ignored.
+    """
 
     id: UUID
     uri: str
     details: dict[str, Any]
+    attempt: int
 
 
-@step
+@dataclass
+class Claimant:
+    """Remember the one number that a run holds, whose workers claim at once."""
+
+    number: int | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_claimant: ContextVar[Claimant | None] = ContextVar("claimant", default=None)
+
+
+@asynccontextmanager
+async def at_work() -> AsyncGenerator[None]:
+    """Hold what is claimed inside the block for as long as it runs; outside of any, nobody holds it."""
+    claimant = Claimant()
+    token = _claimant.set(claimant)
+    try:
+        yield
+    finally:
+        _claimant.reset(token)
+        if claimant.number is not None:
+            await (await database()).release(claimant.number)
+
+
+@patient_step
 async def claim(ingestion_id: UUID, tenant_id: UUID, limit: int) -> list[Item]:
     """Mark up to `limit` items as running and return them; none are left when the list is empty."""
-    now = datetime.now(UTC)
-    abandoned = and_(col(Row.state) == "running", col(Row.claimed_at) < now - LEASE)
+    store, claimant, by = await database(), _claimant.get(), col(Row.claimed_by)
+    if claimant is not None:
+        async with claimant.turn:
+            claimant.number = await store.hold(claimant.number)
+    me = claimant.number if claimant else None
+    abandoned = and_(col(Row.state) == "running", or_(by.is_(None), and_(by.is_distinct_from(me), ~func.at_work(by))))
     waiting = (col(Row.ingestion_id) == ingestion_id, or_(col(Row.state) == "queued", abandoned))
     next_items = select(col(Row.id)).where(*waiting).order_by(col(Row.created_at), col(Row.id))
     claimed = (
         update(Row)
         .where(col(Row.id).in_(next_items.limit(limit).with_for_update(skip_locked=True)))
-        .values(state="running", claimed_at=now, attempts=Row.attempts + 1)
-        .returning(col(Row.id), col(Row.uri), col(Row.details))
+        .values(state="running", claimed_at=datetime.now(UTC), claimed_by=me, attempts=Row.attempts + 1)
+        .returning(col(Row.id), col(Row.uri), col(Row.details), col(Row.attempts))
     )
-    async with (await database()).transaction(tenant_id) as connection:
+    async with store.transaction(tenant_id) as connection:
+        await connection.execute(text(reconciling.BURY_IN), {"ingestion": ingestion_id})
         return [Item(*row) for row in await connection.execute(claimed)]

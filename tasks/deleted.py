@@ -1,11 +1,11 @@
 """Keep deleted documents deleted: what may be accepted, and what may still be indexed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
@@ -50,9 +50,10 @@ def _deletions(hashes: Sequence[str]) -> Any:
     return newest.where(named.in_(hashes), asked_for).group_by(named)
 
 
-async def hold_items(connection: AsyncConnection, item_ids: Sequence[UUID]) -> set[UUID]:
-    """Lock the items that still exist until the transaction ends; deleting their document waits for it."""
-    held = select(col(IngestionItem.id)).where(col(IngestionItem.id).in_(item_ids))
+async def hold_items(connection: AsyncConnection, attempts: Mapping[UUID, int]) -> set[UUID]:
+    """Lock the items that are still read by these attempts until the transaction ends; who deletes one waits for it."""
+    named = tuple_(col(IngestionItem.id), col(IngestionItem.attempts)).in_(attempts.items())
+    held = select(col(IngestionItem.id)).where(named, col(IngestionItem.state) == "running")
     return set(await connection.scalars(held.order_by(col(IngestionItem.id)).with_for_update()))
 
 

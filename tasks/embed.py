@@ -13,7 +13,7 @@ from kowai.indexing import embedded_text
 from tasks import metered
 from tasks.read import Reading
 from tasks.spaces import current_embedder
-from tasks.step import step
+from tasks.step import patient_step
 
 
 class Embedded(NamedTuple):
@@ -24,7 +24,7 @@ class Embedded(NamedTuple):
     embedder: str = NAME
 
 
-@step
+@patient_step
 async def embed_chunks(readings: Sequence[Reading]) -> Embedded:
     """Embed all chunks of a batch in one call, by the current space's embedder."""
     block = await current_embedder()

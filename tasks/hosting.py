@@ -60,7 +60,7 @@ async def add_tenant(name: str) -> TenantView:
 
 
 async def list_tenants() -> list[TenantView]:
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         rows = await connection.execute(select(*COLUMNS).order_by(col(Tenant.name)))
         return [TenantView.model_validate(row, from_attributes=True) for row in rows]
 

@@ -22,10 +22,10 @@ from tasks.indexing_sql import write_chunks
 from tasks.read import Reading
 from tasks.relate import write_relations
 from tasks.spaces import current_embedder, open_space
-from tasks.step import step
+from tasks.step import patient_step
 
 
-@step
+@patient_step
 async def index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> bool:
     """Store every reading and where its item ended; doing it again changes nothing.
 
@@ -60,8 +60,8 @@ async def _index_alone(reading: Reading, embedded: Embedded, tenant_id: UUID) ->
 
 async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUID) -> None:
     async with (await database()).transaction(tenant_id) as connection:
-        held = await hold_items(connection, [reading.item_id for reading in readings])
-        readings = [reading for reading in readings if reading.item_id in held]  # the others were deleted meanwhile
+        held = await hold_items(connection, {reading.item_id: reading.attempt for reading in readings})
+        readings = [reading for reading in readings if reading.item_id in held]  # not those deleted or taken over
         readable = _readable(readings)
         space = await open_space(connection, embedded.space) if readable else 0  # before rows that a switch waits for
         documents = await _lock(connection, readable, tenant_id)

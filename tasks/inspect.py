@@ -19,7 +19,7 @@ from tasks.deleted import hold_items
 from tasks.findings import report_findings
 from tasks.policy import policy_of
 from tasks.read import Reading
-from tasks.step import step
+from tasks.step import patient_step
 
 AROUND = 200  # characters shown on either side of what was seen
 SHOWN = 20
@@ -27,7 +27,7 @@ HELD = "A guard holds this document back until somebody has looked at it: `kowai
 REJECTED = "Somebody looked at this content and rejected it."
 
 
-@step
+@patient_step
 async def inspect_documents(readings: Sequence[Reading], tenant_id: UUID) -> list[Reading]:
     """Return the readings, those without text that guards hold back or refuse; released content passes."""
     policy = await policy_of(tenant_id)
@@ -35,7 +35,7 @@ async def inspect_documents(readings: Sequence[Reading], tenant_id: UUID) -> lis
     if not seen:
         return list(readings)
     async with (await database()).transaction(tenant_id) as connection:
-        there = await hold_items(connection, [reading.item_id for reading in readings])
+        there = await hold_items(connection, {reading.item_id: reading.attempt for reading in readings})
         decided = await _decisions(connection, [reading for reading in readings if reading.item_id in seen])
         return [
             await _judged(connection, reading, seen[reading.item_id], decided, tenant_id)

@@ -51,7 +51,7 @@ class Login(NamedTuple):
 async def log_in(tenant: str, email: str, password: str) -> Login:
     """Begin a family of tokens. Raises Unauthenticated, in the same time and words whatever was wrong."""
     store = await database()
-    async with store.engine().connect() as connection:
+    async with store.connection() as connection:
         found = select(col(Tenant.id)).where(col(Tenant.name) == tenant, col(Tenant.suspended).is_(False))
         tenant_id = await connection.scalar(found) or NOBODY
     async with store.transaction(tenant_id) as connection:

@@ -90,7 +90,7 @@ async def delivery(entry_ids: Sequence[UUID], tenant_id: UUID) -> AsyncGenerator
 async def due(kind: str, *, limit: int = 500) -> list[tuple[UUID, UUID]]:
     """Return (entry id, tenant id) of what is due, tenant by tenant."""
     store, found = await database(), list[tuple[UUID, UUID]]()
-    async with store.engine().connect() as connection:
+    async with store.connection() as connection:
         tenants = (await connection.scalars(select(col(Tenant.id)).where(col(Tenant.suspended).is_(False)))).all()
     for tenant_id in tenants:
         open_entry = (col(Outbox.kind) == kind, col(Outbox.delivered_at).is_(None))

@@ -7,7 +7,7 @@ from prefect.context import FlowRunContext
 
 from blocks.connections import database
 from tasks.report import count_items
-from tasks.step import step
+from tasks.step import patient_step
 
 
 async def begin_progress(ingestion_id: UUID) -> UUID | None:
@@ -18,7 +18,7 @@ async def begin_progress(ingestion_id: UUID) -> UUID | None:
     return await acreate_progress_artifact(key="ingestion-progress", progress=0.0, description=description)
 
 
-@step
+@patient_step
 async def show_progress(artifact_id: UUID, ingestion_id: UUID, tenant_id: UUID) -> None:
     """Bring the progress bar up to date."""
     async with (await database()).transaction(tenant_id) as connection:

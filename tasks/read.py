@@ -23,7 +23,7 @@ from kowai.tables.knowledge import Document
 from kowai.terms import known_as
 from kowai.types import Chunk, LoadedDocument, Value
 from tasks.claim import Item
-from tasks.step import step
+from tasks.step import patient_step
 
 UNREADABLE = "This document could not be read."
 
@@ -32,6 +32,7 @@ class Reading(Value):
     """Hold what became of one item: a document with its chunks, an unchanged document, or a cause of death."""
 
     item_id: UUID
+    attempt: int = 0
     external_id: str
     origin: str
     content_hash: str = ""
@@ -57,7 +58,7 @@ class Known(NamedTuple):
     validators: Mapping[str, Any] = NOTHING
 
 
-@step
+@patient_step
 async def read(items: Sequence[Item], tenant_id: UUID) -> list[Reading]:
     """Read every item; those whose content is already indexed come back without a document or a cause."""
     known = await _known([_name(item) for item in items], tenant_id)
@@ -70,7 +71,7 @@ def _name(item: Item) -> str:
 
 async def _read_one(item: Item, known: Known) -> Reading:
     external_id = _name(item)
-    reading = Reading(item_id=item.id, external_id=external_id, origin=_origin(item))
+    reading = Reading(item_id=item.id, attempt=item.attempt, external_id=external_id, origin=_origin(item))
     try:
         content = await _content(item, known.validators)
         digest = _hash(content.data, item.details) if content else known.content_hash

@@ -1,11 +1,14 @@
 """Store what somebody asked for and hand back its id: from here on only ids travel."""
 
+import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
+from prefect.context import FlowRunContext
 from sqlalchemy import Executable, insert
+from sqlalchemy.dialects import postgresql
 from sqlmodel import col, select
 
 from blocks.connections import database
@@ -81,24 +84,27 @@ async def receive_query(
 
 @step
 async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID) -> UUID:
-    """Store a request to ingest `sources` and return its id."""
-    ingestion_id = uuid4()
+    """Store a request to ingest `sources` and return its id; a flow run that is started again goes on with its own."""
+    run = FlowRunContext.get()
+    asked = f"{tenant_id} {json.dumps(sources, sort_keys=True)}"
+    ingestion_id = uuid5(run.flow_run.id, asked) if run and run.flow_run else uuid4()
+    row = {"id": ingestion_id, "tenant_id": tenant_id, "sources": sources}
     async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(insert(Ingestion).values(id=ingestion_id, tenant_id=tenant_id, sources=sources))
+        await connection.execute(postgresql.insert(Ingestion).values(row).on_conflict_do_nothing())
     return ingestion_id
 
 
 @step
 async def find_tenants() -> list[UUID]:
     """Return the ids of all tenants."""
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         return list(await connection.scalars(select(col(Tenant.id)).order_by(col(Tenant.id))))
 
 
 @step
 async def find_tenant(name: str) -> UUID:
     """Return the id of the tenant people call `name`. Raises NotFound."""
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         tenant_id = await connection.scalar(select(col(Tenant.id)).where(col(Tenant.name) == name))
     if tenant_id is None:
         raise NotFound(f"There is no tenant '{name}'.")

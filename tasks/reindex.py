@@ -62,7 +62,7 @@ async def _made(connection: AsyncConnection, model: dict[str, Any]) -> StoredSpa
 @step
 async def find_space(public_id: UUID) -> StoredSpace:
     """Return a space by the id that clients know. Raises NotFound."""
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         row = (await connection.execute(text(spaces.NAMED), {"public_id": public_id})).one_or_none()
     if row is None:
         raise NotFound("There is no such vector space: it may have been dropped.")
@@ -178,7 +178,7 @@ async def report_spaces() -> None:
     """List the spaces and how they compared, as an artifact of the run, if this is a Prefect run."""
     if FlowRunContext.get() is None:
         return
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         rows = [dict(row) for row in (await connection.execute(text(spaces.LISTED))).mappings()]
     table = [{**row, "public_id": str(row["public_id"]), **row.pop("evaluation")} for row in rows]
     await acreate_table_artifact(key="spaces", table=table, description="The vector spaces, the current one first.")

@@ -13,13 +13,13 @@ from kowai import erasure
 from kowai.tables.ledger import Outbox
 from tasks import outbox
 from tasks.forget import REMOVAL
-from tasks.step import step
+from tasks.step import patient_step, step
 
 ORPHANED = timedelta(days=1)  # a file is stored before the request that refers to it
 BATCH = 1000
 
 
-@step
+@patient_step
 async def remove_originals(tenant_id: UUID) -> int:
     """Remove every file that is due and return how many; one that a new document was made from meanwhile stays."""
     waiting = select(col(Outbox.id)).where(col(Outbox.kind) == REMOVAL, col(Outbox.delivered_at).is_(None))

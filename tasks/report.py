@@ -17,7 +17,7 @@ from kowai.ledger import SUMS, Counts
 from kowai.remedies import remedy
 from kowai.tables.ingestion import Ingestion
 from kowai.tables.ingestion import IngestionItem as Row
-from tasks.step import step
+from tasks.step import patient_step
 
 SHOWN = 200
 COLUMNS = (
@@ -43,7 +43,7 @@ async def list_items(connection: AsyncConnection, ingestion_id: UUID, *, limit: 
     return [dict(row) for row in (await connection.execute(ordered)).mappings()]
 
 
-@step
+@patient_step
 async def report_ingestion(ingestion_id: UUID, tenant_id: UUID) -> Counts:
     """Close the ingestion and show its accounts as artifacts of the run, if this is a Prefect run."""
     finished = update(Ingestion).where(col(Ingestion.id) == ingestion_id).values(finished_at=datetime.now(UTC))

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from blocks.connections import database
 from blocks.sources import kinds
-from tasks.step import step
+from tasks.step import patient_step
 
 # What an archive hid that was uploaded and unpacked cannot be had again: its letter stays.
 CHOSEN = """state = 'dead' and (:every or id = any(:ids) or cause = any(:causes))
@@ -37,7 +37,7 @@ delete from ingestion_item old using ingestion_item new where new.ingestion_id =
 """
 
 
-@step
+@patient_step
 async def revive(
     tenant_id: UUID, *, ids: Sequence[UUID] = (), causes: Sequence[str] = (), every: bool = False
 ) -> list[UUID]:
@@ -50,7 +50,7 @@ async def revive(
     return sorted({*walked, *revived})
 
 
-@step
+@patient_step
 async def settle_letters(ingestion_id: UUID, tenant_id: UUID) -> None:
     """Close older dead letters of documents that this ingestion has dealt with."""
     async with (await database()).transaction(tenant_id) as connection:

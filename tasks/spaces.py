@@ -31,7 +31,7 @@ class StoredSpace(NamedTuple):
 
 async def current_space() -> StoredSpace | None:
     """Return the space that searches and new documents use now; None in an empty store."""
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         return await current_in(connection)
 
 

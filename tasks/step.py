@@ -13,13 +13,15 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 
-from kowai.errors import KowaiError
+from kowai.errors import DatabaseAway, KowaiError
 from kowai.types import Value
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Delays = tuple[float, ...]
 
 DELAYS = (0.2, 1.0)
+PATIENCE = (3.0, 10.0, 30.0)  # what background work adds to wait for a database that restarts
 
 
 class StepRun(Value):
@@ -58,15 +60,30 @@ def is_worth_retrying(error: Any) -> bool:
     return isinstance(error, KowaiError) and error.retryable
 
 
+def delay_after(error: Any, attempts: int, more: Delays = ()) -> float | None:
+    """Return the seconds to wait before the next attempt, or None where there is none."""
+    delays = DELAYS + (more if isinstance(error, DatabaseAway) else ())
+    return delays[attempts - 1] if is_worth_retrying(error) and attempts <= len(delays) else None
+
+
 def step(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """Turn an async function into a task that is retried by the layer that runs it, and by no other."""
+    return _step(function, ())
+
+
+def patient_step(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Do what `step` does for background work: nobody waits for it, so that it waits for the database."""
+    return _step(function, PATIENCE)
+
+
+def _step(function: Callable[P, Coroutine[Any, Any, R]], more: Delays) -> Callable[P, Coroutine[Any, Any, R]]:
     title = function.__name__.replace("_", "-")
     prefect_task = Task(
         function,
         name=title,
-        retries=len(DELAYS),
-        retry_delay_seconds=list(DELAYS),
-        retry_condition_fn=lambda _task, _run, state: is_worth_retrying(state.data),
+        retries=len(DELAYS + more),
+        retry_delay_seconds=list(DELAYS + more),
+        retry_condition_fn=lambda _task, run, state: delay_after(state.data, run.run_count, more) is not None,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -75,7 +92,7 @@ def step(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
         trace = _trace.get()
         if trace is not None:
-            return await _traced(trace, title, lambda: function(*args, **kwargs))
+            return await _traced(trace, title, lambda: function(*args, **kwargs), more)
         if FlowRunContext.get() is not None:
             return await prefect_task(*args, **kwargs)
         return await function(*args, **kwargs)
@@ -83,7 +100,7 @@ def step(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine
     return run
 
 
-async def _traced(trace: Trace, name: str, call: Callable[[], Awaitable[R]]) -> R:
+async def _traced(trace: Trace, name: str, call: Callable[[], Awaitable[R]], more: Delays) -> R:
     started_at, attempts = datetime.now(UTC), 0
     failure: str | None = None
     try:
@@ -92,9 +109,10 @@ async def _traced(trace: Trace, name: str, call: Callable[[], Awaitable[R]]) -> 
                 attempts += 1
                 return await call()
             except KowaiError as error:
-                if attempts > len(DELAYS) or not is_worth_retrying(error):
+                delay = delay_after(error, attempts, more)
+                if delay is None:
                     raise
-            await asyncio.sleep(DELAYS[attempts - 1])
+            await asyncio.sleep(delay)
     except BaseException as error:
         failure = error.code if isinstance(error, KowaiError) else type(error).__name__
         raise

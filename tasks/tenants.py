@@ -16,7 +16,7 @@ async def find_tenants(name: str | None) -> list[UUID]:
     """Return the ids of all tenants that are not suspended, or of the one people call `name`. Raises NotFound."""
     wanted = select(col(Tenant.id)).order_by(col(Tenant.name))
     wanted = wanted.where(col(Tenant.name) == name) if name else wanted.where(~col(Tenant.suspended))
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         found = list(await connection.scalars(wanted))
     if name and not found:
         raise NotFound(f"There is no tenant '{name}'.")

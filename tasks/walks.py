@@ -7,10 +7,10 @@ from sqlalchemy import text
 
 from blocks.connections import database
 from kowai.vanishing import LIST, MARK, REMEMBER, UNMARK, VANISHED
-from tasks.step import step
+from tasks.step import patient_step
 
 
-@step
+@patient_step
 async def find_vanished(ingestion_id: UUID, tenant_id: UUID) -> list[str]:
     """Return the names of documents that their sources want removed, for they do not hold them any more."""
     async with (await database()).transaction(tenant_id) as connection:
@@ -18,7 +18,7 @@ async def find_vanished(ingestion_id: UUID, tenant_id: UUID) -> list[str]:
         return list(await connection.scalars(text(VANISHED + LIST), wanted))
 
 
-@step
+@patient_step
 async def close_walks(ingestion_id: UUID, tenant_id: UUID) -> None:
     """Mark what has vanished where its source wants that, and keep what each walk left for the next."""
     values: dict[str, Any] = {"ingestion": ingestion_id}

@@ -70,5 +70,6 @@ class IngestionItem(TenantRow, table=True):
     sentence: str | None = None
     attempts: int = 0
     claimed_at: datetime | None = moment()
+    claimed_by: int | None = Field(default=None, description="The number of the run that reads it, for at_work().")
     document_id: UUID | None = None
     details: dict[str, Any] = document_of("{}")

@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
@@ -20,7 +19,11 @@ from flows.ingest import ingest_stored
 from kowai.errors import InvalidInput, Unavailable
 from kowai.settings import settings
 from kowai.tables.ingestion import IngestionItem
-from tasks.claim import claim
+from tasks.accept import accept
+from tasks.claim import at_work, claim
+from tasks.embed import embed_chunks
+from tasks.index import index
+from tasks.read import read
 from tasks.receive import receive_ingestion
 from tasks.retrieve import find_passages
 from tasks.sources import remember
@@ -139,9 +142,8 @@ async def test_what_a_dead_worker_left_behind_is_taken_up_again(store: Database,
     ingestion_id = await receive_ingestion([{"uri": str(folder)}], tenant)
     with traced():
         await ingest_stored.fn(ingestion_id, tenant)
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
     async with store.transaction(tenant) as connection:
-        left = {"state": "running", "claimed_at": long_ago, "document_id": None}
+        left = {"state": "running", "claimed_by": None, "document_id": None}
         await connection.execute(update(IngestionItem).values(left))
     with traced():
         await ingest_stored.fn(ingestion_id, tenant)
@@ -153,13 +155,32 @@ async def test_two_workers_never_hold_the_same_item(store: Database, tenant: UUI
     for number in range(30):
         (folder / f"{number}.md").write_text(f"Number {number}.")
     ingestion_id = await receive_ingestion([{"uri": str(folder)}], tenant)
-    from tasks.accept import accept
-
     await accept(ingestion_id, tenant)
-    batches = await asyncio.gather(*(claim(ingestion_id, tenant, 4) for _ in range(10)))
-    batches.append(await claim(ingestion_id, tenant, 30))  # a claim may skip what another holds for a moment
+    async with at_work():
+        batches = await asyncio.gather(*(claim(ingestion_id, tenant, 4) for _ in range(10)))
+        batches.append(await claim(ingestion_id, tenant, 30))  # a claim may skip what another holds for a moment
     taken = [item.id for batch in batches for item in batch]
     assert len(taken) == len(set(taken)) == 30
+
+
+async def test_items_are_taken_over_when_their_run_has_ended_and_not_before(
+    store: Database, tenant: UUID, folder: Path
+) -> None:
+    (folder / "a.md").write_text("Apples are red.")
+    ingestion_id = await receive_ingestion([{"uri": str(folder)}], tenant)
+    await accept(ingestion_id, tenant)
+    async with at_work():
+        first = await claim(ingestion_id, tenant, 1)
+        async with at_work():
+            assert await claim(ingestion_id, tenant, 1) == []
+        assert await claim(ingestion_id, tenant, 1) == []
+    (taken_over,) = await claim(ingestion_id, tenant, 1)
+    readings = await read(first, tenant)
+    await index(readings, await embed_chunks(readings), tenant)  # by one that does not know that it was taken for dead
+    assert (await read_ledger(ingestion_id, tenant)).indexed == 0
+    readings = await read([taken_over], tenant)
+    await index(readings, await embed_chunks(readings), tenant)
+    assert (await read_ledger(ingestion_id, tenant)).indexed == 1
 
 
 async def test_an_embedder_that_is_away_costs_its_batch_and_says_so(

@@ -18,7 +18,7 @@ from tasks.step import traced
 
 AGE = (
     "update ingestion set created_at = now() - interval '1 hour'",
-    "update ingestion_item set claimed_at = now() - interval '1 hour'",
+    "update ingestion_item set claimed_by = null",
 )
 
 
