@@ -35,7 +35,8 @@ ContentType = Literal["code", "documentation", "business", "conversation", "data
 class LoadedDocument(Value):
     """Hold what a loader read: one text that every later offset counts characters of.
 
-    `content_type` and `language` (ISO 639) are None as long as nothing has told them.
+    `content_type` and `language` (ISO 639) are None as long as nothing has told them. `layout` holds for each page
+    where its lines stand, as kowai.layout writes it, if the format tells.
     """
 
     text: str
@@ -44,6 +45,7 @@ class LoadedDocument(Value):
     language: str | None = None
     title: str | None = None
     pages: tuple[PageSpan, ...] = ()
+    layout: tuple[str, ...] = ()
     headings: tuple[Heading, ...] = ()
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
 
@@ -57,6 +59,18 @@ class Chunk(NamedTuple):
     page: int | None
     heading_path: str
     text: str
+
+
+class Box(Value):
+    """Mark a line of text on a page, from 1: its corners in points from the top left of the page as it is shown."""
+
+    page: int
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    page_width: int
+    page_height: int
 
 
 class Passage(Value):
@@ -75,10 +89,14 @@ class Passage(Value):
     score: float
     dense: float | None = None
     lexical: float | None = None
+    boxes: tuple[Box, ...] | None = None
 
 
 class Citation(Value):
-    """Point at the characters [start, end) of a document version that support a statement."""
+    """Point at the characters [start, end) of a document version that support a statement.
+
+    `boxes` are the lines that hold them; None where the format does not tell, and as long as nobody has looked.
+    """
 
     document_id: UUID
     external_id: str
@@ -89,6 +107,7 @@ class Citation(Value):
     end: int
     quote: str
     score: float
+    boxes: tuple[Box, ...] | None = None
 
 
 class Usage(Value):

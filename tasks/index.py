@@ -102,8 +102,10 @@ class _Stored(NamedTuple):
 
     def written(self, tenant_id: UUID) -> dict[str, Any]:
         """Return the row of the document's new version."""
-        assert self.reading.document is not None
-        text = {"text": self.reading.document.text, "pages": [list(page) for page in self.reading.document.pages]}
+        document = self.reading.document
+        assert document is not None
+        text: dict[str, Any] = {"text": document.text, "pages": [list(page) for page in document.pages]}
+        text["layout"] = list(document.layout) or None
         return {"tenant_id": tenant_id, "document_id": self.document_id} | text | self.told()
 
 

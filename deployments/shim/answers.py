@@ -13,6 +13,7 @@ from kowai.errors import NotFound
 from kowai.pricing import Dollars
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Citation, QueryStatus, Statement, Usage
+from tasks.locate import located
 
 
 class Fault(BaseModel):
@@ -84,13 +85,18 @@ async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answe
     """Return those of the queries that there are, in the order of their turns."""
     wanted = FOUND.where(col(Query.id).in_(query_ids)).order_by(col(Query.turn))
     async with (await database()).transaction(tenant_id) as connection:
-        return [_answer(row) for row in (await connection.execute(wanted)).all()]
+        rows = (await connection.execute(wanted)).all()
+        return [_answer(row, await located(connection, _citations(row))) for row in rows]
 
 
-def _answer(row: Any) -> Answer:
+def _citations(row: Any) -> list[Citation]:
+    return [Citation.model_validate(citation) for citation in row.citations or ()]
+
+
+def _answer(row: Any, citations: list[Citation]) -> Answer:
     return Answer(
         answer=row.text,
-        citations=row.citations or [],
+        citations=citations,
         routing=Routing(by=row.routed_by, confidence=row.routing_confidence) if row.routed_by else None,
         sentences=row.sentences or [],
         usage=row.usage or Usage(),

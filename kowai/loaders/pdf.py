@@ -5,13 +5,14 @@ pdfium is not thread-safe: outside a child process call `load` from one thread a
 
 import re
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pypdfium2
 
 from kowai.decoding import canonical
 from kowai.errors import Corrupt, DocumentTooLarge, EmptyDocument, Encrypted, NoText
 from kowai.loaders import Limits, Loader
+from kowai.pdf_lines import CONTROLS, layout_of
 from kowai.types import Heading, LoadedDocument, PageSpan
 
 PAGE_GAP = "\n\n"
@@ -20,7 +21,6 @@ MOST_UNMAPPED = 0.3  # of a page's characters; beyond it what can be read is not
 WRONG_PASSWORD, UNKNOWN_LOCK = 4, 5  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 
 _HYPHEN = re.compile(r"(?<=\w)[\ufffe\x02][ \n]*(?=(\w))")  # where pdfium saw a word broken over two lines
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")  # glyphs whose characters the font does not tell
 _UNMAPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ue000-\uf8ff]")  # what is left may be glyphs' numbers
 _NO_TITLE = re.compile(
     r"(?i)\W*$|untitled|(microsoft )?(word|powerpoint|excel)\b|(unknown|anonymous|title|(document|slide|page)[ _]?\d*)$"
@@ -28,10 +28,18 @@ _NO_TITLE = re.compile(
 )
 
 
+class Page(NamedTuple):
+    """Hold a page's text, None if it cannot be read, and where its lines stand, as far as that is known."""
+
+    text: str | None
+    layout: str = ""
+
+
 def load(data: bytes, name: str, limits: Limits = Limits(), charset: str | None = None) -> LoadedDocument:
     pdf = _open(data, name, limits)
     try:
-        texts = [_page_text(pdf, index) for index in range(len(pdf))]
+        read = [_page(pdf, index) for index in range(len(pdf))]
+        texts = [page.text for page in read]
         pages = tuple(_spans(texts))
         if not any(texts):
             raise _wordless(texts, name)
@@ -41,6 +49,7 @@ def load(data: bytes, name: str, limits: Limits = Limits(), charset: str | None 
             media_type="application/pdf",
             title=_title(pdf),
             pages=pages,
+            layout=tuple(page.layout for page in read),
             headings=_headings(pdf, text, pages),
             metadata=_gaps(texts),
         )
@@ -62,19 +71,25 @@ def _open(data: bytes, name: str, limits: Limits) -> Any:
     return pdf
 
 
-def _page_text(pdf: Any, index: int) -> str | None:
-    """Return a page's text, or None if the page cannot be read: one bad page must not cost the others."""
+def _page(pdf: Any, index: int) -> Page:
+    """Read a page; one that is broken must not cost the others."""
     try:
         page = pdf[index]
         textpage = page.get_textpage()
         found: str = textpage.get_text_bounded()  # within the page: text beside it is seen by nobody
+        text = _text(found)
+        layout = layout_of(page, textpage, found, text)
         textpage.close()
         page.close()
     except pypdfium2.PdfiumError:
-        return None
+        return Page(None)
+    return Page(text, layout)
+
+
+def _text(found: str) -> str:
     words = _HYPHEN.sub(_rejoin, canonical(found))
     unmapped = len(_UNMAPPED.findall(words))
-    return "" if unmapped > len(words) * MOST_UNMAPPED else _unwrapped(_CONTROLS.sub("", words))
+    return "" if unmapped > len(words) * MOST_UNMAPPED else _unwrapped(CONTROLS.sub("", words))
 
 
 def _rejoin(hyphen: re.Match[str]) -> str:
@@ -117,7 +132,7 @@ def _gaps(texts: list[str | None]) -> dict[str, list[int]]:
 
 
 def _title(pdf: Any) -> str | None:
-    title = " ".join(_CONTROLS.sub("", canonical(pdf.get_metadata_value("Title"))).split())
+    title = " ".join(CONTROLS.sub("", canonical(pdf.get_metadata_value("Title"))).split())
     return None if _NO_TITLE.match(title) else title
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
@@ -82,6 +83,9 @@ class DocumentVersion(TenantRow, table=True):
     title: str | None = None
     text: str
     pages: list[Any] = document_of("[]")
+    layout: list[str] | None = Field(
+        default=None, sa_column=Column(ARRAY(Text)), description="Where the lines of each page stand; null is unknown."
+    )
 
 
 class ChunkRow(Row, table=True):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.identity import Principal, may
 from kowai.replay import Record, Replay
+from tasks.locate import locate
 from tasks.replay import read_record, replay, shown_prompt
 from tasks.step import traced
 
@@ -32,7 +33,15 @@ class Wanted(BaseModel):
 async def get_record(query_id: UUID, caller: Reader) -> Record:
     """Show an answer's question, persona version, prompt, passages with scores and versions, model, cost and run."""
     record = await read_record(query_id, caller.tenant_id)
-    return record.model_copy(update={"prompt": shown_prompt(record)})
+    passages = await locate([source.passage for source in record.passages], caller.tenant_id)
+    sources = [
+        source.model_copy(update={"passage": passage})
+        for source, passage in zip(record.passages, passages, strict=True)
+    ]
+    citations = await locate(record.answer.citations, caller.tenant_id)
+    answer = record.answer.model_copy(update={"citations": tuple(citations)})
+    shown = {"prompt": shown_prompt(record), "passages": tuple(sources), "answer": answer}
+    return record.model_copy(update=shown)
 
 
 @router.post("/query/{query_id}/replay")

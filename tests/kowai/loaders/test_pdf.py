@@ -1,13 +1,19 @@
 import io
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
-from kowai.errors import Corrupt, DocumentTooLarge, EmptyDocument, Encrypted, NoText
+from kowai.errors import Corrupt, DocumentError, DocumentTooLarge, EmptyDocument, Encrypted, NoText
+from kowai.layout import boxes
 from kowai.loaders import Limits
 from kowai.loaders.pdf import load
+from kowai.types import Box, LoadedDocument
+
+SHARED = Path(os.environ.get("KOWAI_DATA", Path(__file__).parents[3] / "../shared/data")) / "documents"
 
 
 def made(*pages: str, prepare: Callable[[Canvas], object] = lambda canvas: None, lock: str | None = None) -> bytes:
@@ -42,6 +48,65 @@ def test_each_page_is_found_at_its_span_of_the_text() -> None:
 
 def test_pages_without_text_are_named_so_that_nobody_takes_them_for_read() -> None:
     assert load(made("First page.", ""), "a.pdf").metadata == {"pages_without_text": [2]}
+
+
+def boxes_at(document: LoadedDocument, words: str) -> list[Box]:
+    start = document.text.index(words)
+    pages = zip(document.layout, document.pages, strict=True)
+    return [box for layout, page in pages for box in boxes(layout, page, start, start + len(words))]
+
+
+def test_each_line_knows_its_rectangle_on_the_page_as_it_is_shown() -> None:
+    document = load(made("First page.", "A line\nAnother line\nA third"), "a.pdf")
+    (box,) = boxes_at(document, "Another line")
+    assert (box.page, box.page_width, box.page_height) == (2, 596, 842)
+    assert 71 <= box.x0 <= 72
+    assert 72 + 55 < box.x1 < 72 + 70  # twelve characters of Helvetica 12
+    assert box.y0 < 842 - 744 <= box.y1 + 1
+    assert box.y1 - box.y0 < 14
+    assert [box.page for box in boxes_at(document, "page.\n\nA line\nAn")] == [1, 2, 2]
+
+
+def test_a_word_broken_over_two_lines_has_a_rectangle_on_each() -> None:
+    document = load(made("It is steeped for thir-\nteen minutes."), "a.pdf")
+    first, second = boxes_at(document, "for thirteen minutes")
+    assert first.y1 <= second.y0 + 2
+
+
+@pytest.mark.parametrize(("angle", "corner"), [(0, "tl"), (90, "tr"), (180, "br"), (270, "bl")])
+def test_rectangles_turn_with_the_page(angle: int, corner: str) -> None:
+    def top_left(canvas: Canvas) -> None:
+        canvas.setPageRotation(angle)
+        canvas.drawString(10, 820 if angle in (0, 180) else 580, "Corner")  # reportlab turns the paper, too
+
+    box = boxes_at(load(made("", prepare=top_left), "a.pdf"), "Corner")[0]
+    assert (box.page_width, box.page_height) == (596, 842)
+    assert corner == ("t" if box.y1 < box.page_height / 2 else "b") + ("l" if box.x1 < box.page_width / 2 else "r")
+
+
+def test_text_beside_the_page_moves_no_rectangle() -> None:
+    hidden = made("Seen", prepare=lambda canvas: canvas.drawString(5000, 700, "Hidden"))
+    (box,) = boxes_at(load(hidden, "a.pdf"), "Seen")
+    assert box.x0 in (71, 72)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared documents are not here: set KOWAI_DATA to their folder")
+def test_nearly_every_character_of_real_documents_has_a_rectangle() -> None:
+    paths = [path for path in sorted(SHARED.rglob("*.pdf")) if path.stat().st_size < 500_000]
+    inked = placed = 0
+    for path in paths:
+        try:
+            document = load(path.read_bytes(), path.name)
+        except DocumentError:
+            continue
+        for page, layout in zip(document.pages, document.layout, strict=True):
+            text = document.text[page.start : page.end]
+            numbers = [int(number) for number in layout.split()[2:]]
+            spans = zip(numbers[::6], numbers[1::6], strict=True)
+            held = {place for start, end in spans for place in range(start, end)}
+            inked += sum(not character.isspace() for character in text)
+            placed += sum(not text[place].isspace() for place in held)
+    assert placed >= 0.99 * inked > 0
 
 
 def test_lines_of_one_sentence_are_joined_and_others_kept() -> None:
