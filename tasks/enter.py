@@ -11,7 +11,7 @@ from blocks.connections import database
 from kowai.errors import Unauthenticated, Unavailable
 from kowai.limits import Quota, StreamsExhausted
 from kowai.settings import settings
-from tasks.enter_sql import BY_ADDRESS, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STREAM
+from tasks.enter_sql import BY_ADDRESS, BY_GUEST, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STREAM
 
 STRANGERS_PER_MINUTE = 60
 NOBODY = UUID(int=0)
@@ -38,6 +38,11 @@ async def enter_by_key(digest: str, tenant_id: UUID) -> Entrant:
 async def enter_as_user(user_id: UUID, family: UUID, tenant_id: UUID) -> Entrant:
     """Count a request of a user whose login, a family of tokens, has not ended. Raises as above."""
     return await _enter(BY_USER, tenant_id, user=user_id, family=family)
+
+
+async def enter_as_guest(guest_id: UUID, name: str, role: str, tenant_id: UUID) -> Entrant:
+    """Count a request of a user whom another system vouches for. Raises as above."""
+    return await _enter(BY_GUEST, tenant_id, guest=guest_id, name=name, role=role)
 
 
 async def enter_unknown(address: str) -> Quota:

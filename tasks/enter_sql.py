@@ -18,6 +18,12 @@ caller as (
     select from user_token t where t.user_id = u.id and t.family = :family and t.revoked_at is null)
 )
 """
+GUEST = """
+caller as (
+  select cast(:guest as uuid) as id, cast(:name as text) as name, cast(:role as text) as role, null::jsonb as scopes
+  from tenant where id = :tenant
+)
+"""
 # The caller's own rate is taken first and the tenant's only after it, so that one flooding key starves no other.
 # Tokens are summed only for those whose allowance names a number of them.
 LIMITS = """
@@ -42,6 +48,7 @@ cross join lateral (
 """
 BY_KEY = text(f"with {KEY} {LIMITS}")
 BY_USER = text(f"with {USER} {LIMITS}")
+BY_GUEST = text(f"with {GUEST} {LIMITS}")
 BY_ADDRESS = text("select take_request(:nobody, :address, :rate)")
 
 OPEN_STREAM = text("""

@@ -1,4 +1,4 @@
-"""Who is calling: a user by an access token, a program by an API key, or nobody."""
+"""Who is calling: a user by an access token, ours or Appwrite's, a program by an API key, or nobody."""
 
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -8,14 +8,17 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from deployments.shim.access_tokens import read_access_token
+from kowai.appwrite_tokens import claims_of
 from kowai.errors import Unauthenticated
 from kowai.keys import PREFIX, parse_key
 from kowai.limits import TokensExhausted, check
 from kowai.permissions import SPENDING, known, require
 from tasks.enter import Entrant, enter_as_user, enter_by_key, enter_unknown
+from tasks.enter_by_appwrite import enter_by_appwrite
 
-bearer = HTTPBearer(auto_error=False, description="An API key, or the access token of a login.")
+bearer = HTTPBearer(auto_error=False, description="An API key, the access token of a login, or a JWT of Appwrite's.")
 UNTIL_TOKENS_RETURN = 3600
+WHICH_TENANT = "X-Kowai-Tenant"
 
 
 class Principal(NamedTuple):
@@ -36,7 +39,7 @@ async def authenticate(
     """Return who calls and count the request. Raises Unauthenticated, TenantSuspended and LimitReached."""
     if credentials is None:
         raise Unauthenticated("Send an API key or an access token: Authorization: Bearer ...")
-    tenant_id, entrant = await _enter(credentials.credentials)
+    tenant_id, entrant = await _enter(credentials.credentials, request.headers.get(WHICH_TENANT))
     request.state.quotas = entrant.quotas
     check(entrant.quotas)
     principal = Principal(
@@ -46,11 +49,17 @@ async def authenticate(
     return principal
 
 
-async def _enter(token: str) -> tuple[UUID, Entrant]:
+async def _enter(token: str, wanted: str | None) -> tuple[UUID, Entrant]:
     if token.startswith(f"{PREFIX}_"):
         key = parse_key(token)
         return key.tenant_id, await enter_by_key(key.digest, key.tenant_id)
-    caller = read_access_token(token)
+    try:
+        caller = read_access_token(token)
+    except Unauthenticated:
+        claims = claims_of(token)
+        if claims is None:
+            raise
+        return await enter_by_appwrite(token, claims, wanted)
     return caller.tenant_id, await enter_as_user(caller.user_id, caller.family, caller.tenant_id)
 
 
