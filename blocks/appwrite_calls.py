@@ -5,12 +5,14 @@ access to another place. It is imported by the first call, in that call's thread
 """
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kowai.circuits import Circuit
@@ -27,6 +29,7 @@ READ_SECONDS = 30.0
 POOL = 32
 FAILURES, REST_SECONDS = 3, 5.0
 MANY = 429
+SDK = "appwrite.services.users"  # and with it most of the rest
 
 _thread = threading.local()
 
@@ -86,6 +89,8 @@ class Lane:
     async def call(self, work: Callable[["Client"], T], access: Access) -> T:
         """Do `work` in a thread. Raises AppwriteUnavailable and AppwriteRefused."""
         loop = asyncio.get_running_loop()
+        if SDK not in sys.modules:
+            await asyncio.to_thread(import_module, SDK)  # before the clock starts
         try:
             async with asyncio.timeout(self._seconds):
                 return await loop.run_in_executor(self._threads, self.do, work, access)
