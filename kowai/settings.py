@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     streams: int = Field(20, ge=1, description="Answers streamed at once to one key or user.")
     tenant_streams: int = Field(200, ge=1, description="Answers streamed at once to one tenant.")
     token_key: SecretStr | None = Field(None, description="What signs access tokens; default: a secret of the state.")
+    tls_certificate: Path | None = Field(None, description="The certificate chain the shim speaks TLS with, PEM.")
+    tls_key: Path | None = Field(None, description="That certificate's private key, PEM, without a password.")
     cors_origins: str = Field("", description="Sites whose scripts may call the API, with commas; none by default.")
     source_folders: str = Field("", description="Folders that sources may lie in, parted like PATH; empty: any.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")

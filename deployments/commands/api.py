@@ -1,5 +1,6 @@
 """KowAI's API as the commands see it: one reply as a dictionary, or one error as a sentence."""
 
+import ssl
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any, Self
 import httpx
 
 from deployments.commands.session import session_token
+from deployments.local.certificates import trusting
 from deployments.local.environment import shim_url
 from deployments.local.layout import configured, layout
 from deployments.local.record import find_process, read_record
@@ -40,12 +42,13 @@ class Api:
 
     def __init__(self, url: str | None, key: str | None) -> None:
         self.url = (url or running_url()).rstrip("/")
-        parsed = httpx.URL(self.url)
+        parsed, verify = httpx.URL(self.url), verification(self.url)
         self.client = httpx.Client(
             base_url=parsed,
-            headers={"Authorization": f"Bearer {key or session_token(self.url) or first_key()}"},
+            headers={"Authorization": f"Bearer {key or session_token(self.url, verify) or first_key()}"},
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=parsed.host not in LOOPBACK,
+            verify=verify,
         )
 
     def __enter__(self) -> Self:
@@ -126,6 +129,11 @@ def running_url() -> str:
     if record and record.url and find_process(record.pid, record.born):
         return record.url
     return shim_url(configured())
+
+
+def verification(url: str) -> ssl.SSLContext | bool:
+    """Return how the certificate at `url` is checked: ours must be the very one that `kowai up --tls` was given."""
+    return trusting(layout().certificate) if url.startswith("https:") and url == running_url() else True
 
 
 def first_key() -> str:

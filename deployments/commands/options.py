@@ -15,6 +15,20 @@ def keep_state(path: Path | None) -> Path | None:
     return path
 
 
+def keep_tls(pair: tuple[Path, Path] | None) -> tuple[Path, Path] | None:
+    """Let the shim speak TLS with this certificate and key."""
+    import os
+
+    if pair is not None:
+        names = ("KOWAI_TLS_CERTIFICATE", "KOWAI_TLS_KEY")
+        os.environ.update(zip(names, (str(path.expanduser().absolute()) for path in pair), strict=True))
+    return pair
+
+
+Tls = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option("--tls", metavar="CERT KEY", help="Speak HTTPS with these two PEM files.", callback=keep_tls),
+]
 State = Annotated[
     Path | None,
     typer.Option("--state", help="The state directory; default: KOWAI_STATE, or .kowai here.", callback=keep_state),

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from deployments.commands.options import State
+from deployments.commands.options import State, Tls
 
 
 def up(
     bare: Annotated[bool, typer.Option("--bare", help="Start without the samples and the first question.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it is ready.")] = False,
     detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
+    tls: Tls = None,
     state: State = None,
 ) -> None:
     """Start everything: PostgreSQL, Prefect with its UI, a worker and the API. Ctrl-C stops it in order."""

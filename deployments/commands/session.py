@@ -1,6 +1,7 @@
 """The login of `kowai login`: one file beside the secrets, renewed when its access token has run out."""
 
 import json
+import ssl
 import time
 from typing import Any
 
@@ -21,7 +22,7 @@ def keep_session(url: str, tokens: dict[str, Any]) -> None:
     write_secret(folder / NAME, json.dumps({"url": url, "until": until} | tokens))
 
 
-def session_token(url: str) -> str | None:
+def session_token(url: str, verify: ssl.SSLContext | bool = True) -> str | None:
     """Return the access token of the login at `url`, a fresh one if need be; None when nobody is logged in there."""
     path = layout().secrets / NAME
     if not path.exists():
@@ -31,7 +32,7 @@ def session_token(url: str) -> str | None:
         return None
     if kept["until"] - EARLY_SECONDS < time.time():
         presented = {"refresh_token": kept["refresh_token"]}
-        response = httpx.post(f"{url}/api/v1/auth/refresh", json=presented, timeout=30.0)
+        response = httpx.post(f"{url}/api/v1/auth/refresh", json=presented, timeout=30.0, verify=verify)
         if response.is_error:
             return None
         keep_session(url, kept := response.json())

@@ -42,7 +42,8 @@ def embedded_prefect_url(settings: Settings) -> str:
 def shim_url(settings: Settings) -> str:
     """Return where this computer reaches the shim, also when it listens on every address."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def own_prefect(settings: Settings) -> str | None:

@@ -34,6 +34,10 @@ class Layout(NamedTuple):
         return self.root / "run" / "state.json"
 
     @property
+    def certificate(self) -> Path:
+        return self.root / "run" / "certificate.pem"
+
+    @property
     def worker_online(self) -> Path:
         return self.root / "run" / "worker-online"
 

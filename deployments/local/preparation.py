@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from deployments.local import cluster, environment, os_user, ports, postgres, probes
+from deployments.local.certificates import keep_certificate
 from deployments.local.layout import Layout
 from deployments.local.record import find_process, read_record
 from deployments.local.secret_files import ensure_secrets
@@ -21,6 +22,7 @@ def prepare(place: Layout, settings: Settings, tell: Callable[[str], None]) -> N
         tell(f"The secret {place.secrets / name} could be read by others; now only you can.")
     if embedded:
         prepare_database_files(place, tell)
+    keep_certificate(place, settings)
     check_ports(settings)
     check_own_prefect(place, settings)
 

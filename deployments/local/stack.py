@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from deployments.local import cluster, environment, postgres, probes
+from deployments.local.certificates import tls_arguments
 from deployments.local.layout import Layout
 from deployments.local.os_user import database_user
 from deployments.local.processes import Child
@@ -76,12 +77,12 @@ def worker(place: Layout, settings: Settings) -> Child:
 
 def shim(place: Layout, settings: Settings) -> Child:
     url = environment.shim_url(settings)
-    where = ("--host", settings.host, "--port", str(settings.port))
+    where = ("--host", settings.host, "--port", str(settings.port), *tls_arguments(settings))
     return Child(
         "shim",
         python("uvicorn", "deployments.shim.app:app", *where, *QUIET_UVICORN),
         partial(environment.application, place, settings),
-        is_ready=whoever(partial(probes.answers, f"{url}/ready")),
+        is_ready=whoever(partial(probes.answers, f"{url}/ready", trusted=place.certificate)),
         after=("schema",),
         url=url,
         port=settings.port,

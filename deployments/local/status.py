@@ -54,7 +54,11 @@ def line(record: ProcessRecord, place: Layout, settings: Settings) -> Line:
     """Look at one process: whether it lives and, where it answers HTTP, whether it does."""
     process = find_process(record.pid, record.born)
     state = record.state if process or record.state in ("restarting", "failing") else "gone"
-    if state == "ready" and record.url and not probes.answers(*door(record, place, settings)):
+    if (
+        state == "ready"
+        and record.url
+        and not probes.answers(*door(record, place, settings), trusted=place.certificate)
+    ):
         state = "not answering"
     memory = resident_bytes(process) if process else None
     pid = record.pid if process else None

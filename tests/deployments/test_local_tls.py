@@ -1,0 +1,118 @@
+"""`kowai up --tls`: the certificate is checked before the start, and our own clients trust it alone."""
+
+import asyncio
+import datetime
+import ipaddress
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from deployments.commands.options import keep_tls
+from deployments.local import environment, probes
+from deployments.local.certificates import keep_certificate, tls_arguments, trusting
+from deployments.local.layout import Layout, make_folders
+from deployments.local.ports import free_port
+from kowai.errors import CannotStart
+from kowai.settings import Settings
+
+
+def make_pair(folder: Path, name: str) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kowai.example.org")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("192.0.2.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(*plain))
+    return paths
+
+
+def secured(certificate: Path | None, key: Path | None, port: int = 8100) -> Settings:
+    return Settings(tls_certificate=certificate, tls_key=key, port=port)  # pyright: ignore[reportCallIssue]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Layout:
+    make_folders(Layout(tmp_path))
+    return Layout(tmp_path)
+
+
+async def hello(scope: object, receive: object, send: object) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_our_own_clients_reach_the_certificate_they_were_given_and_no_other(
+    place: Layout, tmp_path: Path
+) -> None:
+    certificate, key = make_pair(tmp_path, "ours")
+    chosen = secured(certificate, key, free_port())
+    keep_certificate(place, chosen)
+    files = dict(zip(("ssl_certfile", "ssl_keyfile"), tls_arguments(chosen)[1::2], strict=True))
+    config = uvicorn.Config(hello, port=chosen.port, log_level="warning", lifespan="off", **files)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    url = environment.shim_url(chosen)
+    other, _ = make_pair(tmp_path, "other")
+    assert url == f"https://127.0.0.1:{chosen.port}"
+    assert await asyncio.to_thread(probes.answers, url, trusted=place.certificate)
+    assert not await asyncio.to_thread(probes.answers, url)
+    assert not await asyncio.to_thread(probes.answers, url, trusted=other)
+    with pytest.raises(httpx.ConnectError):
+        await asyncio.to_thread(httpx.get, url, verify=trusting(other))
+    server.should_exit = True
+    await serving
+
+
+def test_a_pair_that_does_not_fit_is_refused_before_anything_starts(place: Layout, tmp_path: Path) -> None:
+    certificate, key = make_pair(tmp_path, "one")
+    _, stranger = make_pair(tmp_path, "two")
+    for pair in ((certificate, stranger), (key, certificate), (tmp_path / "absent", key)):
+        with pytest.raises(CannotStart, match="cannot be used for TLS"):
+            keep_certificate(place, secured(*pair))
+    with pytest.raises(CannotStart, match="belong together"):
+        keep_certificate(place, secured(certificate, None))
+    assert not place.certificate.exists()
+
+
+def test_a_key_behind_a_password_is_refused_and_not_asked_for(place: Layout, tmp_path: Path) -> None:
+    certificate, key = make_pair(tmp_path, "one")
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    hidden = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    key.write_bytes(loaded.private_bytes(*hidden, serialization.BestAvailableEncryption(b"secret")))
+    with pytest.raises(CannotStart, match="without a password"):
+        keep_certificate(place, secured(certificate, key))
+
+
+def test_starting_without_tls_forgets_the_certificate(place: Layout, tmp_path: Path) -> None:
+    keep_certificate(place, secured(*make_pair(tmp_path, "one")))
+    assert place.certificate.exists()
+    keep_certificate(place, secured(None, None))
+    assert not place.certificate.exists()
+    assert trusting(place.certificate) is True
+
+
+def test_the_option_reaches_the_settings_as_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KOWAI_TLS_CERTIFICATE", "")
+    monkeypatch.setenv("KOWAI_TLS_KEY", "")
+    monkeypatch.chdir(tmp_path)
+    keep_tls((Path("a.pem"), Path("a.key")))
+    assert Settings().tls_certificate == tmp_path / "a.pem"  # pyright: ignore[reportCallIssue]
