@@ -30,6 +30,7 @@ LEAST_ROLE = {
     "policies.read": "operator",
     "policies.write": "operator",
     "versions.promote": "operator",
+    "health.read": "operator",
     # Decide for the tenant.
     "sources.read": "admin",  # files and URLs as the worker's machine sees them
     "sources.write": "admin",

@@ -257,7 +257,7 @@ def test_what_is_not_in_the_documents_is_said_to_be_so(up: Running) -> None:
 def test_health_names_every_component(up: Running) -> None:
     health = up.api.get("/health").json()
     assert health["status"] == "ok"
-    assert set(health["components"]) == {"database", "embedder", "prefect", "model"}
+    assert set(health["components"]) == {"database", "embedder", "prefect", "model", "storage"}
     assert up.api.get("/ready").status_code == 200
     assert up.api.get("/live").status_code == 200
     assert up.api.get("/openapi.json").json()["info"]["title"] == "KowAI"

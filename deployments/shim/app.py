@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
+from deployments.shim.components import Components
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.gate import Gate
 from deployments.shim.prefect_api import PrefectApi
@@ -40,6 +41,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     prefect = PrefectApi()
     recorder = Recorder(prefect)
     app.state.prefect, app.state.runs, app.state.started = prefect, Runs(prefect, recorder), time.monotonic()
+    app.state.components = Components(app)
     app.state.streams = streams = Streams(app.state.runs)
     await ensure_first_key()
     await (await embedder(await current_embedder())).embed(["warm"], purpose="query")

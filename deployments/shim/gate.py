@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.shim.bodies import Body
 from deployments.shim.browsers import protective
 from deployments.shim.errors import body
+from deployments.shim.meters import Meter
 from deployments.shim.packing import Packing, may_be_packed
 from kowai.audit import Deed
 from kowai.errors import Unavailable
@@ -42,6 +43,7 @@ class Reply:
         self._scope, self._receive, self._send = scope, receive, send
         self._state: dict[str, Any] = scope.setdefault("state", {})
         self._replaced = False
+        self._meter = Meter(scope)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -54,6 +56,7 @@ class Reply:
                 return await refusal(self._scope, self._receive, self._send)
             added = [*self._limits(), *protective(self._scope, message["headers"])]
             message = {**message, "headers": [*message["headers"], *added]}
+            self._meter.began_reply(message["status"])
             if may_be_packed(message, self._state.get("permission")):
                 self._send = Packing(self._scope, self._send).send
         if not self._replaced:

@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from deployments.shim.identity import Principal
+from deployments.shim.meters import STREAMS
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
 from kowai.errors import KowaiError
@@ -121,4 +122,5 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._place, aclosing(self._events):
-            await super().__call__(scope, receive, send)
+            with STREAMS.track_inprogress():
+                await super().__call__(scope, receive, send)

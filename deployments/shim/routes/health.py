@@ -1,37 +1,36 @@
-"""Whether this process lives, is ready, and what it stands on."""
+"""Whether this process lives, is ready, and what it stands on; how that is in detail only operators are told."""
 
-import asyncio
 import time
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel
-from sqlalchemy import text
 
-from blocks.connections import database, embedder, language_model
-from deployments.shim.identity import anyone
-from deployments.shim.prefect_api import PrefectApi
-from tasks.spaces import current_embedder
+from deployments.shim.components import Component, Components, Resources, State, resources
+from deployments.shim.identity import anyone, authenticate, bearer
+from kowai.errors import KowaiError
+from kowai.permissions import require
 
 router = APIRouter(tags=["health"], dependencies=[Depends(anyone)])
-PATIENCE_SECONDS = 5.0
 
-State = Literal["ok", "degraded", "down"]
+NEEDED = ("database", "embedder")
 
-
-class Component(BaseModel):
-    state: State
-    detail: str
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
 class Health(BaseModel):
-    """Show each component; chat needs the database and the embedder, and does without Prefect."""
+    """Show each component; chat needs the database and the embedder, and does without the others.
+
+    Version, uptime, resources and details are shown to who has the permission health.read.
+    """
 
     status: State
-    version: str
-    uptime_seconds: float
     components: dict[str, Component]
+    version: str | None = None
+    uptime_seconds: float | None = None
+    resources: Resources | None = None
 
 
 @router.get("/live")
@@ -40,52 +39,44 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready", responses={503: {"model": Health}})
+@router.get("/ready", responses={503: {"model": Health}}, response_model_exclude_none=True)
 async def ready(request: Request, response: Response) -> Health:
     """Answer 200 only when a question can be answered."""
-    found = await health(request)
+    found = await _looked(request)
     if found.status == "down":
         response.status_code = 503
-    return found
+    return _for_strangers(found)
 
 
-@router.get("/health")
-async def health(request: Request) -> Health:
-    """Look at every component, each with a short patience."""
-    checks = {"database": _database(), "embedder": _embedder(), "prefect": _prefect(request), "model": _model()}
-    states = dict(zip(checks, await asyncio.gather(*map(_looked_at, checks.values())), strict=True))
-    down = any(states[name].state == "down" for name in ("database", "embedder"))
-    worst: State = "down" if down else "ok" if states["prefect"].state == "ok" else "degraded"
-    uptime = time.monotonic() - request.app.state.started
-    return Health(status=worst, version=version("kowai"), uptime_seconds=round(uptime, 1), components=states)
+@router.get("/health", response_model_exclude_none=True)
+async def health(request: Request, credentials: Credentials) -> Health:
+    """Look at every component."""
+    found = await _looked(request)
+    return found if await _may_know(request, credentials) else _for_strangers(found)
 
 
-async def _looked_at(check: Any) -> Component:
+async def _looked(request: Request) -> Health:
+    components: Components = request.app.state.components
+    states = await components.look()
+    fine = all(component.state == "ok" for component in states.values())
+    worst: State = "down" if any(states[name].state == "down" for name in NEEDED) else "ok" if fine else "degraded"
+    uptime = round(time.monotonic() - request.app.state.started, 1)
+    told = Health(status=worst, components=states, version=version("kowai"), uptime_seconds=uptime)
+    return told.model_copy(update={"resources": resources()})
+
+
+def _for_strangers(found: Health) -> Health:
+    bare = {name: Component(state=component.state) for name, component in found.components.items()}
+    return Health(status=found.status, components=bare)
+
+
+async def _may_know(request: Request, credentials: HTTPAuthorizationCredentials | None) -> bool:
+    """Tell whether an operator asks; who cannot be recognised, as while the database is away, is a stranger."""
+    if credentials is None:
+        return False
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return Component(state="ok", detail=await check)
-    except Exception as error:
-        return Component(state="down", detail=type(error).__name__)
-
-
-async def _database() -> str:
-    async with (await database()).engine().connect() as connection:
-        return f"PostgreSQL {await connection.scalar(text('show server_version'))}"
-
-
-async def _embedder() -> str:
-    model = await embedder(await current_embedder())
-    await model.embed(["ready"], purpose="query")
-    return f"{model.space.model}, {model.space.dimensions} dimensions"
-
-
-async def _prefect(request: Request) -> str:
-    prefect: PrefectApi = request.app.state.prefect
-    if not await prefect.healthy():
-        raise ConnectionError
-    return "reachable"
-
-
-async def _model() -> str:
-    targets = (await language_model()).targets
-    return ", ".join(target.name for target in targets) or "extractive"
+        caller = await authenticate(request, credentials)
+        require("health.read", caller.role, caller.scopes)
+    except KowaiError:
+        return False
+    return True
