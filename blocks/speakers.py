@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from dspy import lm15
+
+# Public in lm15, not re-exported by DSPy, whose version is pinned exactly.
+from dspy._vendor.lm15.transports import StdlibAsyncTransport, TransportRequest
 from dspy.clients.engines import AsyncLiteLLMEngine
 
 from blocks.language_model import Target
+from kowai.correlation import HEADER, request_id
 
 CONNECT_SECONDS = 2.0
 PROVIDER = "kowai-target"
@@ -33,6 +38,15 @@ class _Translator(AsyncLiteLLMEngine):
         async with aclosing(super().stream(request)) as events:
             async for event in events:
                 yield event
+
+
+class _Correlating(StdlibAsyncTransport):
+    """Tell a provider which request of ours a call belongs to."""
+
+    def stream(self, request: TransportRequest) -> Any:
+        identity = request_id()
+        known = [(HEADER, identity)] if identity else []
+        return super().stream(replace(request, headers=[*request.headers, *known]))
 
 
 def speaker(target: Target) -> lm15.AsyncOpenAIChatLM | AsyncLiteLLMEngine:
@@ -59,6 +73,6 @@ def _connected(endpoint: str, api_key: str) -> lm15.AsyncOpenAIChatLM:
     dialect = "openai" if urlsplit(endpoint).hostname == "api.openai.com" else "lmstudio"
     access = lm15.AccessPolicy(provider=PROVIDER, base_url=endpoint, env_keys=())
     definition = lm15.ProviderDefinition.chat(access, compat=lm15.OpenAIChatCompat.preset(dialect))
-    timeouts = lm15.Timeouts(connect=CONNECT_SECONDS)  # how long a reply may take is the target's own setting
-    config = lm15.RouterConfig(env={}, api_keys={PROVIDER: api_key}, providers=(definition,), timeouts=timeouts)
+    transport = _Correlating(connect_timeout=CONNECT_SECONDS)  # how long a reply may take is the target's own setting
+    config = lm15.RouterConfig(env={}, api_keys={PROVIDER: api_key}, providers=(definition,), transport=transport)
     return cast(lm15.AsyncOpenAIChatLM, lm15.AsyncLMRouter(config).lm(f"{PROVIDER}:any"))

@@ -7,6 +7,7 @@ from prefect.workers.process import ProcessWorker
 from deployments.bootstrap import bootstrap
 from deployments.local.environment import own_prefect
 from deployments.local.layout import Layout
+from deployments.logs import configure
 from deployments.warm.hosts import keep_to_one_host
 from deployments.warm.serving import new_worker, stop_requests, until, work
 from kowai.settings import settings
@@ -16,6 +17,7 @@ BREATH_SECONDS = 0.05
 
 async def serve() -> None:
     """Register blocks, pool and deployments, and work until told to stop."""
+    configure()
     stop, hurry = stop_requests()
     await until(stop, bootstrap())
     if not stop.is_set():

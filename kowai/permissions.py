@@ -42,6 +42,7 @@ LEAST_ROLE = {
     "tenant.export": "admin",
     # Decide for all tenants.
     "tenants.manage": "platform_admin",
+    "platform.read": "platform_admin",  # sums over all tenants
     "prefect.use": "platform_admin",  # Prefect knows no tenants
 }
 

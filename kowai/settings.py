@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="That certificate's private key, PEM, without a password.")
     cors_origins: str = Field("", description="Sites whose scripts may call the API, with commas; none by default.")
     source_folders: str = Field("", description="Folders that sources may lie in, parted like PATH; empty: any.")
+    log_format: Literal["json", "console"] = Field("json", description="How shim and worker write their own log lines.")
     allow_private_urls: bool = Field(False, description="Let ingestion fetch from private and loopback addresses.")
 
     @field_validator("cors_origins")

@@ -1,6 +1,7 @@
 """A step: a Prefect task inside a Prefect run, timed and recorded later inside a traced one, else a plain function."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,12 +10,16 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 
+from kowai.correlation import correlated, tagged
 from kowai.errors import DatabaseAway, KowaiError
 from kowai.types import Value
+
+log = structlog.get_logger()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,12 +95,17 @@ def _step(function: Callable[P, Coroutine[Any, Any, R]], more: Delays) -> Callab
 
     @wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        trace = _trace.get()
+        trace, context = _trace.get(), FlowRunContext.get()
         if trace is not None:
             return await _traced(trace, title, lambda: function(*args, **kwargs), more)
-        if FlowRunContext.get() is not None:
-            return await prefect_task(*args, **kwargs)
-        return await function(*args, **kwargs)
+        if context is None:
+            return await function(*args, **kwargs)
+        with correlated(tagged(context.flow_run.tags if context.flow_run else ())):
+            began = datetime.now(UTC)
+            try:
+                return await prefect_task(*args, **kwargs)
+            finally:
+                _log(title, began, sys.exception())
 
     return run
 
@@ -114,10 +124,22 @@ async def _traced(trace: Trace, name: str, call: Callable[[], Awaitable[R]], mor
                     raise
             await asyncio.sleep(delay)
     except BaseException as error:
-        failure = error.code if isinstance(error, KowaiError) else type(error).__name__
+        failure = _code(error)
         raise
     finally:
-        ended_at = datetime.now(UTC)
+        ended_at = _log(name, started_at, sys.exception())
         trace.steps.append(
             StepRun(name=name, started_at=started_at, ended_at=ended_at, attempts=attempts, failure=failure)
         )
+
+
+def _log(name: str, began: datetime, error: BaseException | None) -> datetime:
+    """Log that a step ended, how long it took and the code it failed with; return when."""
+    ended = datetime.now(UTC)
+    failed = {"code": _code(error)} if error else {}
+    log.info("step", step=name, ms=round((ended - began).total_seconds() * 1000, 1), **failed)
+    return ended
+
+
+def _code(error: BaseException) -> str:
+    return error.code if isinstance(error, KowaiError) else type(error).__name__

@@ -46,6 +46,7 @@ class ModelServer:
     default: Act = field(default_factory=Act)
     script: list[Act] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     sent_pieces: int = 0
     on_reply: Callable[[], None] | None = None
     on_request: Callable[[], None] | None = None
@@ -62,6 +63,7 @@ def application(server: ModelServer) -> FastAPI:
     async def complete(request: Request) -> Response:
         asked = await request.json()
         server.asked.append(asked)
+        server.headers.append(dict(request.headers))
         if server.on_request:
             server.on_request()
         act = server.script.pop(0) if server.script else server.default

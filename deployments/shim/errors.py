@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from deployments.logs import configure
 from kowai.errors import KowaiError
 from kowai.limits import LimitReached
 
@@ -27,9 +28,7 @@ def _status(request: Request, status: int) -> int:
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error in one shape: {"error": {"code", "message"}}; log unknown ones without a tenant's text."""
-    *before, _ = structlog.get_config()["processors"]
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # no local variables
-    structlog.configure(processors=[*before, plain])
+    configure()
     app.add_exception_handler(KowaiError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

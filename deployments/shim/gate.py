@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +14,7 @@ from deployments.shim.errors import body
 from deployments.shim.meters import Meter
 from deployments.shim.packing import Packing, may_be_packed
 from kowai.audit import Deed
+from kowai.correlation import HEADER, accepted, correlated
 from kowai.errors import Unavailable
 from kowai.limits import headers
 from kowai.permissions import is_audited
@@ -32,17 +34,19 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        reply = Reply(scope, receive, send)
-        await self._app(scope, Body(scope, receive).next, reply.send)
+        identity = accepted(Headers(scope=scope).get(HEADER))
+        with correlated(identity):
+            reply = Reply(scope, receive, send, identity)
+            await self._app(scope, Body(scope, receive).next, reply.send)
 
 
 class Reply:
     """Send a reply once what it tells of is in the audit log; a client is never told of a deed that is not."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, identity: str) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._state: dict[str, Any] = scope.setdefault("state", {})
-        self._replaced = False
+        self._replaced, self._identity = False, identity
         self._meter = Meter(scope)
 
     async def send(self, message: Message) -> None:
@@ -54,7 +58,8 @@ class Reply:
                 self._replaced = True
                 refusal = JSONResponse(body("unavailable", UNWRITTEN, 503), 503, headers={"Retry-After": "1"})
                 return await refusal(self._scope, self._receive, self._send)
-            added = [*self._limits(), *protective(self._scope, message["headers"])]
+            found_by = (HEADER.lower().encode(), self._identity.encode())
+            added = [found_by, *self._limits(), *protective(self._scope, message["headers"])]
             message = {**message, "headers": [*message["headers"], *added]}
             self._meter.began_reply(message["status"])
             if may_be_packed(message, self._state.get("permission")):

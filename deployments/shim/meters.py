@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import Scope
 
@@ -11,6 +12,9 @@ from tasks.census import Census
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
+log = structlog.get_logger()
+
+QUIET = frozenset({"/live", "/ready", "/health", "/metrics"})  # asked all the time, by machines
 VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -42,7 +46,10 @@ class Meter:
         method = self._scope["method"] if self._scope["method"] in VERBS else "other"
         route = pattern_of(self._scope)
         REQUESTS.labels(method, route, status).inc()
-        LATENCY.labels(method, route).observe(time.perf_counter() - self._began)
+        seconds = time.perf_counter() - self._began
+        LATENCY.labels(method, route).observe(seconds)
+        if route not in QUIET:
+            log.info("request", method=method, route=route, status=status, ms=round(1000 * seconds, 1))
 
 
 def pattern_of(scope: Scope) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from deployments.shim.prefect_api import PrefectApi, StateType, state
+from kowai.correlation import TAG
 from kowai.types import Value
 from tasks import outbox
 from tasks.step import StepRun
@@ -24,6 +25,7 @@ class RunRecord(Value):
     state: StateType = "CRASHED"
     message: str = "The process that ran this stopped before it could finish."
     steps: tuple[StepRun, ...] = ()
+    request_id: str | None = None
 
     def summary(self) -> str:
         """Return the outcome with the times at which the run really took place."""
@@ -32,11 +34,13 @@ class RunRecord(Value):
 
     def creation(self, subject_id: UUID) -> dict[str, Any]:
         """Return what Prefect is asked to create: a run that goes on, or one left for a worker when it is scheduled."""
-        created = {
+        created: dict[str, Any] = {
             "parameters": dict(self.parameters),
             "idempotency_key": f"{subject_id}:{self.started_at.timestamp()}",
             "tags": [f"{name}:{value}" for name, value in self.parameters.items()],
         }
+        if self.request_id:
+            created["tags"].append(f"{TAG}{self.request_id}")
         if self.state == "SCHEDULED":
             return created
         times = {"started": self.started_at, "ended": self.ended_at}

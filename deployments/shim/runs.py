@@ -14,6 +14,7 @@ from sqlalchemy import Executable
 from deployments.shim.prefect_api import PrefectApi, StateType
 from deployments.shim.recorder import KIND, Recorder
 from deployments.shim.records import Ended, RunRecord
+from kowai.correlation import request_id
 from kowai.errors import KowaiError, Unavailable
 from tasks import outbox
 from tasks.step import traced
@@ -32,9 +33,8 @@ class Opening(NamedTuple):
 
     def record(self, subject: Mapping[str, UUID]) -> RunRecord:
         parameters = {name: str(value) for name, value in {**subject, "tenant_id": self.tenant_id}.items()}
-        return RunRecord(
-            deployment=self.deployment, parameters=parameters, started_at=self.started_at, state=self.state
-        )
+        known = {"deployment": self.deployment, "started_at": self.started_at, "state": self.state}
+        return RunRecord.model_validate({**known, "parameters": parameters, "request_id": request_id()})
 
     def entry(self, subject: Mapping[str, UUID]) -> outbox.Entry:
         (subject_id,) = subject.values()

@@ -9,6 +9,7 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from deployments.logs import configure
 from deployments.warm import internals
 
 PREFECT = (
@@ -36,6 +37,7 @@ def preload(modules: Sequence[str]) -> None:
             importlib.import_module(name)
         except Exception as error:
             sys.stderr.write(f"The fork server could not import {name}: {type(error).__name__}: {error}\n")
+    configure()
     internals.share_tls_context()
     internals.retry_soon()
 

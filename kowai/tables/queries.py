@@ -18,7 +18,6 @@ class Query(TenantRow, table=True):
     __table_args__ = (
         CheckConstraint("status in ('queued', 'running', 'done', 'refused', 'failed', 'stopped')", name="known_status"),
         UniqueConstraint("conversation_id", "turn"),
-        Index("ix_query_created", "tenant_id", "created_at"),
     )
 
     text: str
