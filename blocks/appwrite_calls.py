@@ -29,6 +29,7 @@ READ_SECONDS = 30.0
 POOL = 32
 FAILURES, REST_SECONDS = 3, 5.0
 MANY = 429
+BYTES = "application/octet-stream"
 SDK = "appwrite.services.users"  # and with it most of the rest
 
 _thread = threading.local()
@@ -152,7 +153,16 @@ class Transport:
         if response.is_redirect:
             raise ValueError(f"{call['url']} redirects: the endpoint of the block is not the server's own")
         response.headers.setdefault("Content-Type", "")  # the SDK looks for it without asking
+        if response.ok and (not response.content or call["url"].endswith("/download")):
+            response.headers["Content-Type"] = BYTES  # or the SDK would parse nothing, and files that are JSON
         return response
+
+
+def refused_as(error: Exception, status: int) -> bool:
+    """Tell whether the SDK was refused a call by this HTTP status."""
+    from appwrite.exception import AppwriteException
+
+    return isinstance(error, AppwriteException) and error.code == status
 
 
 def _typed(error: Exception) -> KowaiError:

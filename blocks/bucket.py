@@ -1,9 +1,11 @@
 """Originals and results: files named by the hash of their content, one folder per tenant."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -32,8 +34,7 @@ class Bucket(WritableFileSystem):
 
     def keep(self, tenant_id: UUID, content: bytes) -> str:
         """Do what `put` does, in a thread that may wait."""
-        digest = sha256(content).hexdigest()
-        path = f"{tenant_id}/{digest[:2]}/{digest}"
+        path = hashed_path(tenant_id, content)
         try:
             os.utime(self._resolve(path))
         except FileNotFoundError:
@@ -68,6 +69,10 @@ class Bucket(WritableFileSystem):
             if len(path.name) == 64:
                 yield f"{tenant_id}/{path.parent.name}/{path.name}"
 
+    async def erase(self, tenant_id: UUID) -> None:
+        """Delete every file of a tenant."""
+        await to_thread.run_sync(partial(shutil.rmtree, self.folder / str(tenant_id), ignore_errors=True))
+
     async def write_path(self, path: str, content: bytes) -> None:
         await to_thread.run_sync(_write_whole, self._resolve(path), content)
 
@@ -76,6 +81,17 @@ class Bucket(WritableFileSystem):
         if not whole.is_relative_to(self.folder.resolve()):
             raise SourceMissing("This path leads out of the bucket.", operator=path)
         return whole
+
+
+def hashed_path(tenant_id: UUID, content: bytes) -> str:
+    """Return where a tenant's file of this content lies."""
+    digest = sha256(content).hexdigest()
+    return f"{tenant_id}/{digest[:2]}/{digest}"
+
+
+def is_hashed(path: str) -> bool:
+    """Tell whether a path is one of a file that is named by the hash of its content."""
+    return len(path.rpartition("/")[2]) == 64 and path.count("/") == 2
 
 
 def _remove_older(target: Path, moment: float) -> bool:

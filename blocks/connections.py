@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from prefect.blocks.core import Block
 
 from blocks.appwrite import Appwrite
+from blocks.appwrite_bucket import AppwriteBucket
 from blocks.bucket import Bucket
 from blocks.database import Database
 from blocks.embedder import Embedder
@@ -74,8 +76,21 @@ def reader() -> Reader:
     return Reader(Limits(max_bytes=settings().max_document_bytes), memory_bytes=settings().reader_memory_bytes)
 
 
-def bucket() -> Bucket:
-    return Bucket(folder=settings().bucket)
+def bucket() -> Bucket | AppwriteBucket:
+    """Return where originals and results are kept. Raises Misconfigured where that is no bucket of Appwrite after all.
+
+    The first call of a process may wait for Prefect where that is Appwrite's.
+    """
+    if settings().originals == "folder":
+        return Bucket(folder=settings().bucket)
+    if Appwrite not in _known:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _read(Appwrite, NAME)).result()
+    project = _known[Appwrite].block
+    if not isinstance(project, Appwrite) or not project.bucket:
+        _known.pop(Appwrite, None)
+        raise Misconfigured("KOWAI_ORIGINALS is appwrite, but the block kowai-appwrite/kowai names no bucket.")
+    return AppwriteBucket(project=project, bucket=project.bucket)
 
 
 async def _current(kind: type[Kind], name: str = NAME) -> Kind | None:

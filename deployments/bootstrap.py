@@ -18,6 +18,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from blocks.appwrite import Appwrite
+from blocks.appwrite_bucket import AppwriteBucket
 from blocks.bucket import Bucket
 from blocks.connections import NAME
 from blocks.database import Database
@@ -48,7 +49,8 @@ async def save_blocks() -> None:
     await _save(LanguageModel(targets=await find_targets(os.environ)), overwrite=await _has_no_models())
     await _save(Policy(), overwrite=False)
     await _save(Bucket(folder=settings().bucket), overwrite=False)
-    await Appwrite.aregister_type_and_schema()  # who has a project of Appwrite fills in a block of that type
+    for kind in (Appwrite, AppwriteBucket):  # who has a project of Appwrite fills in blocks of these types
+        await kind.aregister_type_and_schema()
     if url is not None:
         await _save(Database(url=url), overwrite=True)
 

@@ -1,16 +1,16 @@
 """Everything that is kept of a tenant, as one ZIP file: a JSON Lines file for each table, and the originals."""
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID
 
 from anyio import to_thread
 from sqlalchemy import text
 
 from blocks.connections import bucket, database
-from kowai.errors import NotFound
+from kowai.errors import NotFound, SourceMissing
 from kowai.tenant_tables import SECRET_COLUMNS, tenant_tables
 from kowai.types import Value
 
@@ -42,26 +42,33 @@ async def export_tenant(tenant_id: UUID) -> Export:
                         async for part in found.scalars().partitions(ROWS):
                             rows[name] += len(part)
                             await to_thread.run_sync(lines.write, "".join(f"{row}\n" for row in part).encode())
-            files = await to_thread.run_sync(_add_files, archive, bucket().folder / str(tenant_id))
+            files = await to_thread.run_sync(_add_files, archive, tenant_id)
         draft.seek(0)
-        path = await bucket().put(tenant_id, await to_thread.run_sync(draft.read))
-    name = path.rpartition("/")[2]
-    return Export(name=name, bytes=(bucket().folder / path).stat().st_size, rows=rows, files=files)
+        content = await to_thread.run_sync(draft.read)
+    path = await bucket().put(tenant_id, content)
+    return Export(name=path.rpartition("/")[2], bytes=len(content), rows=rows, files=files)
 
 
-def _add_files(archive: zipfile.ZipFile, folder: Path) -> int:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in files:
-        archive.write(path, f"files/{path.name}")
-    return len(files)
+def _add_files(archive: zipfile.ZipFile, tenant_id: UUID) -> int:
+    paths = sorted(bucket().files(tenant_id))
+    for path in paths:
+        with (
+            bucket().open(path) as file,
+            archive.open(f"files/{path.rpartition('/')[2]}", "w", force_zip64=True) as copy,
+        ):
+            shutil.copyfileobj(file, copy)
+    return len(paths)
 
 
 async def read_export(name: str, tenant_id: UUID) -> AsyncIterator[bytes]:
     """Return an export's bytes, piece by piece. Raises NotFound."""
     path = f"{tenant_id}/{name[:2]}/{name}"
-    if len(name) != 64 or not name.isalnum() or not (bucket().folder / path).exists():
-        raise NotFound("There is no such export.")
-    file = await to_thread.run_sync(bucket().open, path)
+    try:
+        if len(name) != 64 or not name.isalnum():
+            raise SourceMissing("This is not the name of an export.")
+        file = await to_thread.run_sync(bucket().open, path)
+    except SourceMissing as error:
+        raise NotFound("There is no such export.") from error
 
     async def pieces() -> AsyncIterator[bytes]:
         with file:

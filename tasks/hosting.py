@@ -1,13 +1,10 @@
 """Tenants: made, listed, suspended, and erased with a certificate."""
 
 import re
-import shutil
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from anyio import to_thread
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -126,6 +123,5 @@ async def remove_files(platform_id: UUID) -> None:
         entries = list(await connection.scalars(waiting))
     async with outbox.delivery(entries, platform_id) as held:
         for entry_id, payload in held.payloads.items():
-            folder = bucket().folder / str(UUID(payload["tenant"]))
-            await to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
+            await bucket().erase(UUID(payload["tenant"]))
             held.delivered.add(entry_id)

@@ -25,11 +25,7 @@ def add_routes(app: FastAPI, server: Any) -> None:
     async def add_bucket(request: Request) -> Response:
         by_key(request)
         asked = await request.json()
-        texts = {"name": asked["name"], "compression": "none", "allowedFileExtensions": []}
-        flags = {"enabled": True, "encryption": True, "antivirus": True, "transformations": True}
-        limits = {"maximumFileSize": int(asked.get("maximumFileSize", 30_000_000)), "totalSize": 0}
-        made = stamped(asked["bucketId"]) | texts | flags | limits
-        made |= {"$permissions": asked.get("permissions", []), "fileSecurity": asked.get("fileSecurity", False)}
+        made = described(asked)
         server.buckets[asked["bucketId"]] = made
         return JSONResponse(made, 201)
 
@@ -71,7 +67,7 @@ def add_routes(app: FastAPI, server: Any) -> None:
     async def change_file(bucket: str, name: str, request: Request) -> Response:
         by_key(request)
         file = visible(bucket, name)
-        file["$updatedAt"] = now()
+        file["$updatedAt"], file["name"] = now(), (await request.json())["name"]
         return JSONResponse(shown(file))
 
     @app.delete("/v1/storage/buckets/{bucket}/files/{name}")
@@ -79,13 +75,14 @@ def add_routes(app: FastAPI, server: Any) -> None:
         by_key(request)
         visible(bucket, name)
         del server.files[f"{bucket}/{name}"]
-        return Response(status_code=204, media_type="application/json")
+        return Response(status_code=204)
 
     @app.get("/v1/storage/buckets/{bucket}/files/{name}/download")
     async def download(bucket: str, name: str, request: Request) -> Response:
         by_key(request)
         parts = visible(bucket, name)["parts"]
-        return Response(b"".join(parts[at] for at in sorted(parts)), media_type="application/octet-stream")
+        content = b"".join(parts[at] for at in sorted(parts))
+        return Response(content, media_type="application/json" if content[:1] == b"{" else "text/plain")
 
 
 def shown(file: dict[str, Any]) -> dict[str, Any]:
@@ -96,3 +93,13 @@ def _file(bucket: str, name: str, size: int) -> dict[str, Any]:
     counts = {"sizeOriginal": size, "chunksTotal": max(1, -(-size // CHUNK)), "chunksUploaded": 0}
     texts = {"bucketId": bucket, "name": name, "signature": "", "mimeType": "text/plain", "compression": "none"}
     return texts | counts | {"$permissions": [], "encryption": True}
+
+
+def described(asked: dict[str, Any]) -> dict[str, Any]:
+    from tests.appwrite_server import stamped
+
+    texts = {"name": asked["name"], "compression": "none", "allowedFileExtensions": []}
+    flags = {"enabled": True, "encryption": True, "antivirus": True, "transformations": True}
+    limits = {"maximumFileSize": int(asked.get("maximumFileSize", 30_000_000)), "totalSize": 0}
+    made = stamped(asked["bucketId"]) | texts | flags | limits
+    return made | {"$permissions": asked.get("permissions", []), "fileSecurity": asked.get("fileSecurity", False)}

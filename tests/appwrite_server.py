@@ -67,6 +67,9 @@ class AppwriteServer:
         dates = {"invited": now(), "joined": now()}
         self.memberships.append(stamped(f"{team}-{user}") | member | team_named | dates)
 
+    def add_bucket(self, name: str) -> None:
+        self.buckets[name] = appwrite_files.described({"bucketId": name, "name": name})
+
     def token(self, user: str, *, minutes: float = 15) -> str:
         claims = {"userId": user, "sessionId": "s1", "exp": datetime.now(UTC) + timedelta(minutes=minutes)}
         return jwt.encode(claims, SECRET, algorithm="HS256")

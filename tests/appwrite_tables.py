@@ -93,7 +93,7 @@ def add_routes(app: FastAPI, server: Any) -> None:
         table_of(database, table)
         if server.rows.pop(f"{database}/{table}/{name}", None) is None:
             raise Refusal(404, "row_not_found")
-        return Response(status_code=204, media_type="application/json")
+        return Response(status_code=204)
 
     @app.delete("/v1/tablesdb/{database}/tables/{table}/rows")
     async def delete_rows(database: str, table: str, request: Request) -> Response:

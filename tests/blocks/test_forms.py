@@ -5,6 +5,7 @@ from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 
 from blocks.appwrite import Appwrite
+from blocks.appwrite_bucket import AppwriteBucket
 from blocks.bucket import Bucket
 from blocks.database import Database
 from blocks.embedder import Embedder
@@ -13,7 +14,7 @@ from blocks.policy import Policy
 
 
 class TestForms(BlockStandardTestSuite):
-    @pytest.fixture(params=[Appwrite, Bucket, Database, Embedder, LanguageModel, Policy])
+    @pytest.fixture(params=[Appwrite, AppwriteBucket, Bucket, Database, Embedder, LanguageModel, Policy])
     def block(self, request: pytest.FixtureRequest) -> type[Block]:
         return request.param
 
