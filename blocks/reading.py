@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 class Reader:
     """Read plain text in a thread and everything else in warm child processes, which come back when they die.
 
-    `seconds` is the time and `memory_bytes` the address space (Linux) one document may take; a child reads
-    `documents_per_child` documents at most. Usable from any event loop.
+    `seconds` is the time and `memory_bytes` the address space (Linux) one document may take, of which a child that
+    has read nothing yet takes 62 MB; a child reads `documents_per_child` documents at most. Usable from any event loop.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Reader:
         *,
         children: int = 2,
         seconds: float = 120.0,
-        memory_bytes: int = 3 << 30,
+        memory_bytes: int = 512 << 20,
         documents_per_child: int = 100,
     ) -> None:
         self._limits = limits
@@ -138,5 +138,5 @@ class _Child:
         if code == -signal.SIGALRM:
             seconds = request["seconds"]
             raise ReaderTimeout(f"{name} could not be read within {seconds:g} seconds: split or simplify it.")
-        sentence = f"{name} makes its reader crash: export it again or in another format."
+        sentence = f"{name} makes its reader crash or run out of memory: split it, or export it in another format."
         raise ReaderCrashed(sentence, operator=f"the reading process ended with {code}")

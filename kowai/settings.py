@@ -26,7 +26,9 @@ class Settings(BaseSettings):
     work_pool: str = Field("laptop", description="The work pool that runs deployments.")
     max_document_bytes: int = Field(100_000_000, gt=0, description="The largest document that is read, in bytes.")
     max_body_bytes: int = Field(1_000_000_000, gt=0, description="The largest upload, all its files together.")
-    reader_memory_bytes: int = Field(3 << 30, ge=256 << 20, description="Address space of one reading child, in bytes.")
+    reader_memory_bytes: int = Field(
+        512 << 20, ge=256 << 20, description="Address space of one reading child, in bytes."
+    )
     chunk_size: int = Field(1000, ge=100, le=20_000, description="Characters a chunk has at most.")
     chunk_overlap: int = Field(200, ge=0, le=5_000, description="Characters neighbouring chunks share at most.")
     batch_at_once: int = Field(8, ge=1, le=100, description="Batch items answered at once, all tenants together.")

@@ -1,6 +1,8 @@
 """Documents made to hurt their reader are refused with a code and a sentence, and the next one is read."""
 
+import os
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,13 +49,26 @@ UNMAPPED = pdf(
 THOUSANDS = pdf(
     ROOT, b"<</Type/Pages/Count 100000/Kids[" + b"3 0 R " * 100_000 + b"]>>", b"<</Type/Page/Parent 2 0 R>>"
 )
+
+
+def squeezed_pdf(megabytes: int) -> bytes:
+    """Write a PDF of one page whose content unpacks to so many megabytes."""
+    squeeze = zlib.compressobj()
+    words = squeeze.compress(b"BT /F1 24 Tf 72 700 Td (Otters) Tj ET\n")
+    padding = b"% otter\n" * 125_000
+    content = words + b"".join(squeeze.compress(padding) for _ in range(megabytes)) + squeeze.flush()
+    packed_stream = b"<</Filter/FlateDecode" + stream(content).removeprefix(b"<<")
+    page = b"<</Type/Page/Parent 2 0 R" + RESOURCES + b">>"
+    return pdf(ROOT, b"<</Type/Pages/Kids[3 0 R]/Count 1>>", page, packed_stream, FONT, CID)
+
+
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
 DEEP = "<w:sdt>" * 50_000 + "</w:sdt>" * 50_000
 
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
-    reader = Reader(children=1, memory_bytes=2 << 30, seconds=60)
+    reader = Reader(children=1, seconds=60)
     yield reader
     reader.close()
 
@@ -80,6 +95,26 @@ async def test_a_hostile_document_dies_with_its_cause_and_the_next_is_read(
     with pytest.raises(DocumentError, match=name.replace(".", r"\.")) as refused:
         await reader.read(data, name)
     assert refused.value.code in codes
+    assert (await reader.read(docx(paragraph("Otters.")), "good.docx")).text == "Otters."
+
+
+def resident() -> int:
+    """Return this process's resident memory in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not show a process's memory")
+async def test_a_page_that_unpacks_to_more_than_the_memory_dies_and_leaves_its_parents_memory_flat(
+    reader: Reader,
+) -> None:
+    bomb = squeezed_pdf(megabytes=700)
+    assert len(bomb) < 4_000_000
+    await reader.read(docx(paragraph("Otters.")), "good.docx")
+    before = resident()
+    with pytest.raises(DocumentError, match=r"bomb\.pdf .*memory") as refused:
+        await reader.read(bomb, "bomb.pdf")
+    assert refused.value.code in {"reader_crashed", "document_too_large", "corrupt"}
+    assert resident() - before < 32_000_000
     assert (await reader.read(docx(paragraph("Otters.")), "good.docx")).text == "Otters."
 
 

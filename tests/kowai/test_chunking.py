@@ -1,11 +1,18 @@
+import io
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from kowai.chunking import chunk
-from kowai.types import Heading, LoadedDocument, PageSpan
+from kowai.grids import grids
+from kowai.loaders.delimited import load as load_csv
+from kowai.loaders.html import load as load_html
+from kowai.loaders.markdown import load as load_markdown
+from kowai.loaders.sheets import load as load_sheets
+from kowai.types import Chunk, Heading, LoadedDocument, PageSpan
 
 WORDS = ["word", "a", "Sentence.", "\n", "\n\n", " ", "# H", "```", "| x |", "漢字", "🙂", "é", "-", "\t", " " * 150]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=400).map(" ".join) | st.text(max_size=500)
@@ -86,6 +93,74 @@ def test_a_code_block_that_fits_is_not_cut() -> None:
     code = "```python\n" + "x = 1\n" * 30 + "```"
     document = plain(f"# Title\n\n{SENTENCE * 4}\n\n{code}\n\n{SENTENCE * 4}", "text/markdown")
     assert any(code in piece.text for piece in chunk(document, 300, 0))
+
+
+def test_every_code_block_that_fits_is_whole_in_a_chunk_of_a_long_document() -> None:
+    codes = ["```python\n" + f"x{n} = {n}\n\n" * (n % 9 + 1) + "```" for n in range(120)]
+    text = "\n\n".join(f"{SENTENCE * (n % 5 + 1)}\n\n{code}" for n, code in enumerate(codes))
+    chunks = chunk(plain(text, "text/markdown"), 500, 100)
+    assert [code for code in codes if not any(code in piece.text for piece in chunks)] == []
+
+
+def test_sentences_that_fit_are_whole_in_a_chunk() -> None:
+    sentences = [f"Sentence {n} says {'very ' * (n % 17)}little." for n in range(300)]
+    chunks = chunk(plain(" ".join(sentences)), 400, 80)
+    assert [sentence for sentence in sentences if not any(sentence in piece.text for piece in chunks)] == []
+
+
+def rows_of(loaded: LoadedDocument, rows: list[str]) -> list[Chunk]:
+    """Return the chunks that hold rows, every row whole in one of them."""
+    chunks = chunk(loaded, 300, 60)
+    assert [row for row in rows if not any(row in piece.text for piece in chunks)] == []
+    assert all(loaded.text[piece.start : piece.end] == piece.text for piece in chunks)
+    return [piece for piece in chunks if any(row in piece.text for row in rows)]
+
+
+TEAS = [("Tea", "Minutes", "Origin"), *((f"Tea {n}", f"{n} min", f"Hill {n}") for n in range(60))]
+
+
+def test_every_chunk_of_a_markdown_table_knows_its_columns_and_what_follows_it_does_not() -> None:
+    rows = ["| " + " | ".join(row) + " |" for row in TEAS]
+    table = "\n".join([rows[0], "|---|:--:|---|", *rows[1:]])
+    loaded = load_markdown(f"# Teas\n\n{SENTENCE}\n\n{table}\n\n{SENTENCE * 5}".encode(), "a.md")
+    held = rows_of(loaded, rows[1:])
+    assert len(held) > 5
+    for piece in held:
+        assert piece.heading_path == "Teas > Tea | Minutes | Origin" or rows[0] in piece.text
+    assert chunk(loaded, 300, 60)[-1].heading_path == "Teas"
+
+
+def test_every_chunk_of_an_html_table_knows_its_columns() -> None:
+    cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in TEAS)
+    loaded = load_html(f"<h1>Teas</h1><p>{SENTENCE}</p><table>{cells}</table><p>{SENTENCE * 5}</p>".encode(), "a.html")
+    for piece in rows_of(loaded, [" | ".join(row) for row in TEAS[1:]]):
+        assert piece.heading_path.endswith("Tea | Minutes | Origin") or "Tea | Minutes | Origin" in piece.text
+    assert chunk(loaded, 300, 60)[-1].heading_path == "Teas"
+
+
+def test_every_chunk_of_a_csv_file_or_a_sheet_knows_its_columns_once() -> None:
+    workbook = Workbook()
+    sheet = workbook.worksheets[0]
+    sheet.title = "Teas"
+    for row in TEAS:
+        sheet.append(row)
+    file = io.BytesIO()
+    workbook.save(file)
+    csv = load_csv("\n".join(",".join(row) for row in TEAS).encode(), "a.csv")
+    sheets = load_sheets(file.getvalue(), "a.xlsx").model_copy(update={"content_type": "business"})
+    for loaded, separator in ((csv, ","), (sheets, " | ")):
+        for piece in rows_of(loaded, [separator.join(row) for row in TEAS[1:]]):
+            assert piece.heading_path.count("Tea | Minutes | Origin") == 1 or separator.join(TEAS[0]) in piece.text
+
+
+@pytest.mark.parametrize("text", ["Home | About | Contact\n\nWords.", "1 | 2\n3 | 4\n5 | 6", "a | b\nc | d | e\nf | g"])
+def test_lines_with_bars_that_are_no_table_name_no_columns(text: str) -> None:
+    assert [piece.heading_path for piece in chunk(plain(text, "text/html"))] == [""]
+
+
+@pytest.mark.parametrize("ruled", [True, False])
+def test_bars_without_end_take_time_in_proportion_to_their_length(ruled: bool) -> None:
+    assert list(grids(" | " * 300_000 + "\n" + ":-" * 300_000 + "|" * 300_000, ruled=ruled)) == []
 
 
 @pytest.mark.parametrize(
