@@ -6,7 +6,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.venv/bin/uv)
 INSTALL := VIRTUAL_ENV=.venv $(UV) pip
 COMPILE := $(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-header
 
-.PHONY: up test lint lock clean
+.PHONY: up test lint scan lock clean
 .DELETE_ON_ERROR:
 
 up: .venv/.installed
@@ -20,6 +20,9 @@ lint: .venv/.installed-dev
 	.venv/bin/ruff format --check
 	.venv/bin/pyright
 	.venv/bin/lint-imports
+
+scan: .venv/.installed-dev
+	.ci/scan
 
 lock: .venv/.made
 	$(COMPILE) pyproject.toml -o requirements.lock

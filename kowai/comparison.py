@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from kowai.pricing import Dollars
+from kowai.spreadsheets import harmless
 from kowai.types import Value
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
 FIELDS = ("state", "answer", "confidence", "cost", "model", "citations", "query_id")
 
 
@@ -66,11 +66,6 @@ def _cells(said: Said | None) -> list[str]:
 
 def plain(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount.normalize():f}"
-
-
-def harmless(cell: str) -> str:
-    """Return the cell so that no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell
 
 
 def summary(rows: Sequence[Compared], personas: Sequence[str]) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from blocks.connections import database
 from kowai import graph
 from kowai.errors import NotFound
 from kowai.relations import KINDS, Relation
+from kowai.spreadsheets import harmless
 from kowai.types import Value
 
 MOST = 1_000
@@ -91,7 +92,9 @@ def _as_csv(edges: Sequence[Edge]) -> str:
     written = io.StringIO()
     writer = csv.DictWriter(written, list(Edge.model_fields), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(edge.model_dump() for edge in edges)
+    for edge in edges:
+        fields = edge.model_dump().items()
+        writer.writerow({name: harmless(value) if isinstance(value, str) else value for name, value in fields})
     return written.getvalue()
 
 
