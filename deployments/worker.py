@@ -6,6 +6,7 @@ from prefect.workers.process import ProcessWorker
 
 from deployments.bootstrap import bootstrap
 from deployments.local.environment import own_prefect
+from deployments.local.given_secrets import check_given_secrets
 from deployments.local.layout import Layout
 from deployments.logs import configure
 from deployments.warm.hosts import keep_to_one_host
@@ -18,6 +19,7 @@ BREATH_SECONDS = 0.05
 async def serve() -> None:
     """Register blocks, pool and deployments, and work until told to stop."""
     configure()
+    check_given_secrets(settings())
     stop, hurry = stop_requests()
     await until(stop, bootstrap())
     if not stop.is_set():

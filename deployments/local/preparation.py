@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from deployments.local import cluster, environment, os_user, ports, postgres, probes
 from deployments.local.certificates import keep_certificate
+from deployments.local.given_secrets import check_given_secrets
 from deployments.local.layout import Layout
 from deployments.local.record import find_process, read_record
 from deployments.local.secret_files import ensure_secrets
@@ -14,6 +15,7 @@ from kowai.settings import Settings
 
 def prepare(place: Layout, settings: Settings, tell: Callable[[str], None]) -> None:
     """Clear what an earlier run left and see that this one can have what it needs. Raises CannotStart."""
+    check_given_secrets(settings)
     for name in clear_leftovers(place):
         tell(f"Stopped {name}, which an earlier KowAI had left running.")
     embedded = settings.database_url is None

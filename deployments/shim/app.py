@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from blocks.connections import database, embedder
 from deployments.first_key import ensure_first_key
+from deployments.local.given_secrets import check_given_secrets
 from deployments.shim.components import Components
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.gate import Gate
@@ -38,6 +39,7 @@ CROSS_ORIGIN: dict[str, Any] = {
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Open what requests share; close it in the opposite order."""
+    check_given_secrets(settings())
     prefect = PrefectApi()
     recorder = Recorder(prefect)
     app.state.prefect, app.state.runs, app.state.started = prefect, Runs(prefect, recorder), time.monotonic()
