@@ -12,6 +12,7 @@ from deployments.commands import (
     conversing,
     entering,
     evaluating,
+    experimenting,
     graphing,
     guarding,
     holding,
@@ -19,6 +20,7 @@ from deployments.commands import (
     ingesting,
     inspecting,
     measuring,
+    optimising,
     promoting,
     reindexing,
     replaying,
@@ -49,7 +51,9 @@ for command in (batching.batch, measuring.bench, spending.costs):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)
-for command in (promoting.promote, promoting.promotions):
+for command in (promoting.promote, promoting.promotions, optimising.optimise, optimising.optimisations):
+    app.command()(command)
+for command in (experimenting.experiment, experimenting.experiments, experimenting.flags):
     app.command()(command)
 for command in (guarding.guards, reviewing.quarantine):
     app.command()(command)

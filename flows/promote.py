@@ -39,7 +39,7 @@ async def run_promotion(promotion_id: UUID, tenant_id: UUID) -> Any:
         personas = (candidacy.persona,) if candidacy.persona else ()
         sides = ((candidacy.incumbent_id, candidacy.incumbent), (candidacy.candidate_id, candidacy.candidate))
         for evaluation_id, pins in sides:
-            trial = Trial(candidacy.suite_id, personas, pins=pins)
+            trial = Trial(candidacy.suite_id, personas, pins=pins, held_out=candidacy.held_out)
             await carry_out(await receive_evaluation(trial, tenant_id, evaluation_id), tenant_id)
     outcome = await decide(promotion_id, tenant_id)
     if outcome == "broken":

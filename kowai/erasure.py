@@ -60,6 +60,8 @@ select query_id, text, citations @> :cited as cited from answer where quoted ? c
 UNANSWERED = "status in ('failed', 'stopped', 'refused')"
 RETOLD = "select conversation_id from query where id = any(:citing) and conversation_id is not null"
 
+LEARNED = "select id from setting_version where lineage -> 'documents' ? cast(:document as text)"
+
 QUOTES = {
     "answers": "delete from answer where query_id = any(:citing)",
     "passages": """
@@ -92,6 +94,17 @@ QUOTES = {
           cause = '{CAUSE}'
         where state in ('settled', 'void') and reply <> 'null'
           and query_id in (select id from query where conversation_id in ({RETOLD}))""",
+    # Prompts that learned from it show it as an example, and the replies they learned by may quote it.
+    "live_prompts": f"delete from live_setting where version_id in ({LEARNED})",
+    "incumbents": f"update promotion set incumbent_id = null where incumbent_id in ({LEARNED})",
+    "prompts": f"delete from setting_version where id in ({LEARNED})",
+    "lessons": f"""
+        update model_call set reply = 'null', state = case state when 'settled' then 'void' else state end,
+          cause = '{CAUSE}'
+        where state in ('settled', 'void') and reply <> 'null'
+          and query_id in (select id from optimisation where documents ? cast(:document as text))""",
+    "artefacts": """
+        update optimisation set artefact = '{}' where artefact <> '{}' and documents ? cast(:document as text)""",
     "queries": f"""
         update query set status = 'refused', refusal = '{CAUSE}', sentence = '{SENTENCE}'
         where id = any(:citing)""",

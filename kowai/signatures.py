@@ -35,6 +35,12 @@ class AnswerFromPassages(dspy.Signature):
     answer: str = dspy.OutputField()
 
 
+def told_to(instructions: str | None) -> type[dspy.Signature]:
+    """Return how an answer is asked for, with instructions of its own where there are any."""
+    shipped = AnswerFromPassages.instructions
+    return AnswerFromPassages if instructions in (None, shipped) else AnswerFromPassages.with_instructions(instructions)
+
+
 class StandaloneQuestion(dspy.Signature):
     """Rewrite the last message as one short question that can be understood and searched for without the rest.
 

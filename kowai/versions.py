@@ -66,6 +66,13 @@ class Answering(Value):
     target: str | None = None
     retrieval: RetrievalSetting = RetrievalSetting()
 
+    @property
+    def version(self) -> str:
+        """Return the persona's version, or another one where the prompt is not the shipped one."""
+        if self.prompt == PromptSetting():
+            return self.persona.version
+        return sha256(f"{self.persona.version} {digest(self.prompt)}".encode()).hexdigest()[:16]
+
 
 def checked(slot: str, content: Mapping[str, Any]) -> Value:
     """Return the setting for a slot such as persona:assistant, prompt:assistant, model or retrieval.

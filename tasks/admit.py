@@ -19,6 +19,7 @@ from kowai.tables.queries import Query
 from kowai.tables.versions import LiveSetting
 from kowai.types import Question, Verdict
 from tasks.conversation_turns import LAPSED, SENTENCE, leased, pass_over, turns_ahead
+from tasks.exposures import expose, running_experiments
 from tasks.findings import report_findings
 from tasks.policy import policy_of
 from tasks.step import step
@@ -72,6 +73,8 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
         seen = inspect(Content(question.text, "input", policy.limits), policy)
         if not seen.verdict.allowed:
             return Admission(seen.verdict, question)
+        if row.experiments and row.pins is None:
+            question = await expose(connection, question, row.experiments, row.asked_by)
         await report_findings(connection, query_id, tenant_id, seen.findings)
         started = {"status": "running", "started_at": datetime.now(UTC), "leased_until": leased()}
         await connection.execute(update(Query).where(col(Query.id) == query_id).values(**started))
@@ -81,7 +84,8 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
 async def _row(connection: AsyncConnection, query_id: UUID, tenant_id: UUID) -> Any:
     suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery().label("suspended")
     live = select(func.jsonb_object_agg(col(LiveSetting.slot), col(LiveSetting.version_id))).scalar_subquery()
-    settings = (col(Query.pins), live.label("live"))
+    experiments = running_experiments().label("experiments")
+    settings = (col(Query.pins), live.label("live"), experiments, col(Query.asked_by))
     state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"), *settings)
     found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == query_id).with_for_update()
     row = (await connection.execute(found)).one_or_none()

@@ -35,7 +35,7 @@ cross join lateral (
   select distinct case when :own then coalesce(c.content ->> 'persona', named.persona) else named.persona end as persona
   from jsonb_array_elements_text(b.personas) as named(persona)
 ) as p
-where b.id = :batch
+where b.id = :batch and (not :held_out or left(md5(c.key), 1) >= '8' collate "C")
 """)
 COUNT = text("update batch set accepted = (select count(*) from batch_item where batch_id = :batch) where id = :batch")
 WANTED = text("""
@@ -60,7 +60,8 @@ class Trial(NamedTuple):
     """Say what is to be evaluated. `limits` replace the suite's own; `judged` asks a model too, if there is one.
 
     `personas` answer every case; without any, each case's own does, or the suite's. The `versions` answer in place of
-    those that are live; `pins` name the versions of all slots instead.
+    those that are live; `pins` name the versions of all slots instead. `held_out` leaves out the half of the cases that
+    optimisers learn from.
     """
 
     suite_id: UUID
@@ -69,6 +70,7 @@ class Trial(NamedTuple):
     limits: Limits | None = None
     versions: Sequence[UUID] = ()
     pins: Mapping[str, str] | None = None
+    held_out: bool = False
 
 
 @step
@@ -93,7 +95,8 @@ async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID 
         held = {"suite_id": trial.suite_id, "judged": judged, "flow_run_id": _own_run()}
         held |= {"candidate": pins != live}
         await connection.execute(postgresql.insert(Evaluation).values(**about, **held))
-        accepted = (await connection.execute(ACCEPT, {"batch": evaluation_id, "own": not trial.personas})).rowcount
+        asked = {"batch": evaluation_id, "own": not trial.personas, "held_out": trial.held_out}
+        accepted = (await connection.execute(ACCEPT, asked)).rowcount
         if accepted > MOST_ITEMS:
             raise TooManyItems(f"{accepted:,} cases and personas are more than {MOST_ITEMS:,}: split the suite.")
         await connection.execute(COUNT, {"batch": evaluation_id})

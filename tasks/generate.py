@@ -40,7 +40,7 @@ async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
                 draft = await written(inputs, passages, block, ask, chosen.prompt, hear=hear)
         except BudgetExhausted as refusal:
             draft = _refused(refusal)
-    return draft.model_copy(update={"persona_version": persona.version})
+    return draft.model_copy(update={"persona_version": chosen.version})
 
 
 def _refused(refusal: BudgetExhausted) -> Draft:

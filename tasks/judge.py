@@ -1,6 +1,7 @@
 """The model judge: how good an answer is by a rubric, or an error, never a score made of nonsense."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from kowai.errors import KowaiError, ModelUnreadable
@@ -37,3 +38,18 @@ async def judge(case: Case, answer: str, tenant_id: UUID, query_id: UUID) -> Jud
     if isinstance(score, bool) or not isinstance(score, int) or not LOWEST <= score <= HIGHEST:
         raise JudgeNonsense(f"The judge gave a score that is not between {LOWEST} and {HIGHEST}.")
     return Judged((score - LOWEST) / (HIGHEST - LOWEST), str(reply.fields["reason"]))
+
+
+async def judge_sample(rows: Sequence[Any], tenant_id: UUID) -> list[float]:
+    """Return the verdicts on live answers, rows of id, question and answer; one without a verdict is left out.
+
+    The same sample is paid for once.
+    """
+    scores: list[float] = []
+    for row in rows:
+        try:
+            verdict = await judge(Case(id=str(row.id), question=row.question), row.answer, tenant_id, row.id)
+        except KowaiError:  # no verdict is no score
+            continue
+        scores.append(verdict.score)
+    return scores

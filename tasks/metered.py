@@ -21,6 +21,7 @@ from kowai.masking import Masking
 from kowai.signatures import PlainSpoken
 from kowai.types import Reply
 from tasks.accounts import Purpose, spoil
+from tasks.limited_engine import LimitedEngine, Purse
 from tasks.masked_engine import MaskedEngine, Relay
 from tasks.metered_engine import MeteredEngine
 from tasks.policy import policy_of
@@ -79,6 +80,15 @@ async def ask(
     return _reply(prediction, engine)
 
 
+class SampledLM(dspy.LM):
+    """Give every roll-out that an optimiser asks for a seed, which makes it a request of its own."""
+
+    def copy(self, **kwargs: Any) -> "SampledLM":
+        rollout = kwargs.get("rollout_id")
+        seeded = {"seed": rollout} if rollout else {}
+        return cast(SampledLM, super().copy(**kwargs, **seeded))
+
+
 @asynccontextmanager
 async def spending(
     tenant_id: UUID,
@@ -89,8 +99,12 @@ async def spending(
     hear: Hear | None = None,
     plain: str | None = None,
     target: str | None = None,
+    purse: Purse | None = None,
 ) -> AsyncGenerator[MeteredEngine]:
-    """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account."""
+    """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account.
+
+    With a `purse`, they also stop where that is empty.
+    """
     block = (await language_model()).preferring(target)
     if not block.targets:
         raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
@@ -99,8 +113,11 @@ async def spending(
     masks = (await policy_of(tenant_id)).masks_prompts
     relay = Relay(hear) if hear and masks else None
     engine = MeteredEngine(block, purpose, sample=sample, hear=relay or hear)
+    speaker: Any = MaskedEngine(engine, relay) if masks else engine
+    if purse is not None:
+        purse.calls, speaker = engine.calls, LimitedEngine(speaker, purse)
     try:
-        with speaking(MaskedEngine(engine, relay) if masks else engine, role, plain):
+        with speaking(speaker, role, plain):
             yield engine
     except BaseException as error:
         known = await _known(error, engine)
@@ -113,7 +130,7 @@ async def spending(
 def speaking(engine: Any, role: str, plain: str | None = None) -> Generator[None]:
     """Let every DSPy program inside the block speak through `engine`; a reply without form is the field `plain`."""
     blocking = BlockingEngine(engine, asyncio.get_running_loop())
-    model = dspy.LM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
+    model = SampledLM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
     with dspy.context(lm=model, adapter=PlainSpoken(plain), disable_history=True):
         yield
 

@@ -45,16 +45,30 @@ class Candidacy(NamedTuple):
     candidate: dict[str, str]
     incumbent: dict[str, str]
     persona: str | None
+    held_out: bool
 
 
 @step
 async def receive_promotion(
-    version_id: UUID, suite_id: UUID, tenant_id: UUID, promotion_id: UUID | None = None
+    version_id: UUID,
+    suite_id: UUID,
+    tenant_id: UUID,
+    promotion_id: UUID | None = None,
+    *,
+    held_out: bool = False,
 ) -> UUID:
-    """Store the wish to make a version live, with the incumbent of this moment. Raises NotFound."""
+    """Store the wish to make a version live, with the incumbent of this moment. Raises NotFound.
+
+    What was learned from a suite is decided by its `held_out` half alone.
+    """
     promotion_id = promotion_id or uuid4()
     values: dict[str, Any] = {"id": promotion_id, "tenant_id": tenant_id, "version_id": version_id}
-    values |= {"suite_id": suite_id, "candidate_evaluation_id": uuid4(), "incumbent_evaluation_id": uuid4()}
+    values |= {
+        "held_out": held_out,
+        "suite_id": suite_id,
+        "candidate_evaluation_id": uuid4(),
+        "incumbent_evaluation_id": uuid4(),
+    }
     async with (await database()).transaction(tenant_id) as connection:
         slot = await slot_of(connection, version_id)
         values["incumbent_id"] = (await live_versions(connection)).get(slot)
@@ -74,9 +88,8 @@ async def read_candidacy(promotion_id: UUID, tenant_id: UUID) -> Candidacy | Non
     incumbent = others | ({row.slot: str(row.incumbent_id)} if row.incumbent_id else {})
     evaluations = (row.candidate_evaluation_id, row.incumbent_evaluation_id)
     persona = row.slot.partition(":")[2] or None
-    return Candidacy(
-        promotion_id, *evaluations, row.suite_id, others | {row.slot: str(row.version_id)}, incumbent, persona
-    )
+    sides = (others | {row.slot: str(row.version_id)}, incumbent)
+    return Candidacy(promotion_id, *evaluations, row.suite_id, *sides, persona, row.held_out)
 
 
 @step
@@ -96,7 +109,8 @@ async def decide(promotion_id: UUID, tenant_id: UUID) -> str:
             outcome, sentence = "refused", "Another version went live meanwhile: promote again, against that one."
         if outcome == "promoted":
             await connection.execute(GO_LIVE, {"tenant": tenant_id, "slot": row.slot, "version": row.version_id})
-            await connection.execute(ACCEPT, {"id": row.candidate_evaluation_id})
+            if not row.held_out:  # half a suite is nothing to compare whole ones with
+                await connection.execute(ACCEPT, {"id": row.candidate_evaluation_id})
         comparison = found.comparison.model_dump(mode="json") if found.comparison else {}
         await _end(connection, promotion_id, outcome, sentence=sentence, comparison=comparison)
     if FlowRunContext.get() is not None:

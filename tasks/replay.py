@@ -23,6 +23,7 @@ from kowai.versions import PromptSetting
 from tasks import metered
 from tasks.rereading import Rereading
 from tasks.step import step
+from tasks.versions import answering_by, live_versions
 from tasks.writing import extracted, written
 
 UNMADE = "This question has no answer to replay."
@@ -52,11 +53,12 @@ async def read_record(query_id: UUID, tenant_id: UUID) -> Record:
             raise NothingToReplay(UNMADE)
         passages = [Passage.model_validate(passage) for passage in row.passages]
         versions = await _current_versions(connection, passages)
-    persona = personas().get(row.persona)
+        live = await live_versions(connection)
+    now = (await answering_by(row.persona, live, tenant_id)).version if row.persona in personas() else None
     sources = [Source(passage=passage, current_version=versions.get(passage.document_id)) for passage in passages]
     return Record(
         query_id=query_id,
-        current_persona_version=persona.version if persona else None,
+        current_persona_version=now,
         prompt=Prompt.model_validate(row.prompt) if row.prompt else None,
         passages=tuple(sources),
         answer=Outcome.of(row),

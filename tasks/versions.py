@@ -24,11 +24,16 @@ _known: dict[UUID, Value] = {}  # versions never change, so what was read once s
 
 async def answering_of(question: Question) -> Answering:
     """Return what the question's versions make of its persona; those that are not known yet are read once."""
-    wanted = {slot: question.versions[slot] for slot in slots_of(question.persona) if slot in question.versions}
+    return await answering_by(question.persona, question.versions, question.tenant_id)
+
+
+async def answering_by(persona: str, versions: Mapping[str, UUID], tenant_id: UUID) -> Answering:
+    """Return what versions, by slot, make of a persona; one that was deleted with a document it quoted is none."""
+    wanted = {slot: versions[slot] for slot in slots_of(persona) if slot in versions}
     missing = [version_id for version_id in wanted.values() if version_id not in _known]
     if missing:
-        await _read(missing, question.tenant_id)
-    return answering(question.persona, {slot: _known[version_id] for slot, version_id in wanted.items()})
+        await _read(missing, tenant_id)
+    return answering(persona, {slot: _known[id] for slot, id in wanted.items() if id in _known})
 
 
 async def _read(ids: Iterable[UUID], tenant_id: UUID) -> None:
@@ -58,17 +63,30 @@ async def receive_version(
     setting = checked(slot, content)
     if isinstance(setting, ModelSetting):
         await _check_target(setting.target)
+    async with (await database()).transaction(tenant_id) as connection:
+        return await store_version(connection, slot, setting, tenant_id, lineage=lineage or {}, by=by)
+
+
+async def store_version(
+    connection: AsyncConnection,
+    slot: str,
+    setting: Value,
+    tenant_id: UUID,
+    *,
+    lineage: Mapping[str, Any],
+    by: UUID | None = None,
+) -> UUID:
+    """Store a checked setting as the slot's next version unless it is there already."""
     version_id, hashed = uuid4(), digest(setting)
     of_slot = col(SettingVersion.slot) == slot
-    async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(ALONE, {"slot": f"{tenant_id} {slot}"})
-        same = select(col(SettingVersion.id)).where(of_slot, col(SettingVersion.digest) == hashed)
-        if known := await connection.scalar(same):
-            return known
-        latest = await connection.scalar(select(func.max(col(SettingVersion.number))).where(of_slot)) or 0
-        row: dict[str, Any] = {"id": version_id, "tenant_id": tenant_id, "slot": slot, "number": latest + 1}
-        row |= {"digest": hashed, "content": setting.model_dump(mode="json"), "lineage": dict(lineage or {})}
-        await connection.execute(postgresql.insert(SettingVersion).values(**row, made_by=by))
+    await connection.execute(ALONE, {"slot": f"{tenant_id} {slot}"})
+    same = select(col(SettingVersion.id)).where(of_slot, col(SettingVersion.digest) == hashed)
+    if known := await connection.scalar(same):
+        return known
+    latest = await connection.scalar(select(func.max(col(SettingVersion.number))).where(of_slot)) or 0
+    row: dict[str, Any] = {"id": version_id, "tenant_id": tenant_id, "slot": slot, "number": latest + 1}
+    row |= {"digest": hashed, "content": setting.model_dump(mode="json"), "lineage": dict(lineage)}
+    await connection.execute(postgresql.insert(SettingVersion).values(**row, made_by=by))
     return version_id
 
 

@@ -1,6 +1,5 @@
 """Watch what went live: feedback, and a judge's sample, of its answers beside those before it."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,10 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from blocks.connections import database, language_model
-from kowai.errors import KowaiError
-from kowai.suites import Case
 from kowai.watching import fall, is_certain
-from tasks.judge import JUDGE, judge
+from tasks.judge import JUDGE, judge_sample
 from tasks.step import step
 
 SAMPLE = 30
@@ -60,20 +57,10 @@ async def look_back(watched: Watched, tenant_id: UUID) -> str | None:
     if liked is not None and is_certain(liked):
         return f"Feedback fell from {liked.before:.0%} to {liked.after:.0%} liked answers since it went live."
     judged = (
-        fall(*[await _judged(side, tenant_id) for side in sides]) if (await language_model()).has_role(JUDGE) else None
+        fall(*[await judge_sample(side[:SAMPLE], tenant_id) for side in sides])
+        if (await language_model()).has_role(JUDGE)
+        else None
     )
     if judged is not None and is_certain(judged):
         return f"The judge's mean verdict fell from {judged.before:.2f} to {judged.after:.2f} since it went live."
     return None
-
-
-async def _judged(rows: Sequence[Any], tenant_id: UUID) -> list[float]:
-    """Let the judge rate a sample that stays the same, so that a later look pays for new answers only."""
-    scores: list[float] = []
-    for row in rows[:SAMPLE]:
-        try:
-            verdict = await judge(Case(id=str(row.id), question=row.question), row.answer, tenant_id, row.id)
-        except KowaiError:  # no verdict is no score
-            continue
-        scores.append(verdict.score)
-    return scores

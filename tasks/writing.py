@@ -4,14 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-import dspy
-
 from blocks.language_model import LanguageModel
 from kowai.citations import Cited, Pair, cite
 from kowai.extraction import LEAST_CONFIDENCE, MODEL, NOT_FOUND, confidence, extract
 from kowai.lengthening import at_length
 from kowai.quoting import quoted_passages
-from kowai.signatures import AnswerFromPassages, CheckSupport
+from kowai.signatures import AnswerFromPassages, CheckSupport, told_to
 from kowai.types import Draft, Length, Passage, Prompt, Reply
 from kowai.versions import PromptSetting
 from tasks import metered
@@ -69,12 +67,6 @@ async def written(
         "instructions": signature.instructions,
     }
     return draft.model_copy(update={"prompt": Prompt(**told, inputs=inputs, demos=prompt.demos, calls=tuple(calls))})
-
-
-def told_to(instructions: str | None) -> type[dspy.Signature]:
-    """Return what is asked for, with instructions of its own where there are any."""
-    shipped = AnswerFromPassages.instructions
-    return AnswerFromPassages if instructions in (None, shipped) else AnswerFromPassages.with_instructions(instructions)
 
 
 def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlmodel import Field
 
 from kowai.tables.rows import Row, TenantRow, document_of, moment
@@ -44,9 +44,36 @@ class Promotion(TenantRow, table=True):
     version_id: UUID = Field(foreign_key="setting_version.id", ondelete="CASCADE")
     incumbent_id: UUID | None = None
     suite_id: UUID = Field(foreign_key="suite.id", ondelete="CASCADE")
+    held_out: bool = Field(
+        default=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Whether only the half of the suite decides that nothing was learned from.",
+    )
     candidate_evaluation_id: UUID
     incumbent_evaluation_id: UUID
     outcome: str | None = Field(default=None, max_length=20)
     sentence: str | None = None
     comparison: dict[str, Any] = document_of("{}")
+    finished_at: datetime | None = moment()
+
+
+class Optimisation(TenantRow, table=True):
+    """Follow the search for a better prompt; the promotion of what it found has the same id."""
+
+    __table_args__ = (
+        CheckConstraint("outcome in ('improved', 'no_gain', 'broken')", name="known_optimisation_outcome"),
+    )
+
+    suite_id: UUID = Field(foreign_key="suite.id", ondelete="CASCADE")
+    persona: str = Field(max_length=50)
+    optimiser: str = Field(max_length=50)
+    limits: dict[str, Any] = document_of("{}")
+    requested_by: UUID | None = None
+    documents: list[Any] = document_of("[]")  # the ids of those whose passages it learned from
+    version_id: UUID | None = None
+    outcome: str | None = Field(default=None, max_length=20)
+    stopped_by: str | None = Field(default=None, max_length=20, description="The limit that ended it, if one did.")
+    sentence: str | None = None
+    lineage: dict[str, Any] = document_of("{}")
+    artefact: dict[str, Any] = document_of("{}")
     finished_at: datetime | None = moment()

@@ -1,5 +1,7 @@
 """What is liked less than what was live before is rolled back; too little feedback changes nothing."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,6 +13,7 @@ from flows.watch_live import watch_live
 from tasks.step import traced
 from tests.flows.conftest import learn_tea, rows
 from tests.flows.test_promote import EQUAL, asked, promoted, suite_of
+from tests.model_server import Act, ModelServer
 
 
 @pytest.fixture
@@ -68,3 +71,51 @@ async def test_a_version_that_people_like_as_much_stays(live: UUID, database_url
 
 async def test_three_thumbs_are_no_reason(live: UUID, database_url: str) -> None:
     assert await watched(database_url, live, "up", "down", 3) == ("Completed", ["promoted"])
+
+
+VERDICT = "[[ ## reason ## ]]\nBecause.\n\n[[ ## score ## ]]\n{}\n\n[[ ## completed ## ]]"
+
+
+async def judged(url: str, tenant: UUID, server: ModelServer, use: Callable[..., None], after: str) -> str:
+    """Let answers before be judged best and those after as told, by the sampled judge alone."""
+    old = await asked("How long is green tea steeped?", tenant, url)
+    await promoted("retrieval", EQUAL, await suite_of(3, tenant), tenant)
+    new = await asked("How long is black tea steeped?", tenant, url)
+    for answer in (old, new):
+        rate(url, answer["query_id"], "up", tenant, 12)
+    with psycopg.connect(url) as owner:
+        owner.execute("delete from feedback")
+    use(server.target("judge", roles=["judge"]))
+
+    def speak() -> None:
+        is_new = "black tea steeped" in json.dumps(server.asked[-1])
+        server.default = Act(content=VERDICT.format(after if is_new else 5))
+
+    server.on_request = speak
+    with traced():
+        return (await watch_live.fn("default")).name
+
+
+async def test_a_version_that_the_judge_thinks_less_of_is_rolled_back(
+    live: UUID, database_url: str, model_server: ModelServer, use: Callable[..., None]
+) -> None:
+    assert await judged(database_url, live, model_server, use, "1") == "Rolled back"
+    (promotion,) = rows(database_url, "select sentence from promotion")
+    assert promotion["sentence"] == "The judge's mean verdict fell from 1.00 to 0.00 since it went live."
+
+
+async def test_a_judge_that_talks_nonsense_changes_nothing(
+    live: UUID, database_url: str, model_server: ModelServer, use: Callable[..., None]
+) -> None:
+    assert await judged(database_url, live, model_server, use, "eleven") == "Completed"
+    assert rows(database_url, "select outcome from promotion") == [{"outcome": "promoted"}]
+
+
+async def test_looking_again_asks_the_judge_nothing_new(
+    live: UUID, database_url: str, model_server: ModelServer, use: Callable[..., None]
+) -> None:
+    assert await judged(database_url, live, model_server, use, "5") == "Completed"
+    before = len(model_server.asked)
+    with traced():
+        assert (await watch_live.fn("default")).name == "Completed"
+    assert 0 < before == len(model_server.asked)

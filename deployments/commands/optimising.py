@@ -1,0 +1,86 @@
+"""Let personas learn better prompts."""
+
+from typing import Annotated, Any
+
+import typer
+
+from deployments.commands.options import Json, Key, State, Url
+
+PAUSE_SECONDS = 1.0
+REFUSED = 3  # 2 means that KowAI is not running
+
+Persona = Annotated[str, typer.Argument(help="Whose prompt is to become better.")]
+Suite = Annotated[str, typer.Argument(help="Half of it is learned from, the other half decides.")]
+Optimiser = Annotated[str, typer.Option("--optimiser", "-o", help="bootstrap, simba, gepa or mipro.")]
+Dollars = Annotated[float, typer.Option("--dollars", min=0, help="What the search may cost.")]
+Minutes = Annotated[float, typer.Option("--minutes", min=0, help="How long the search may take.")]
+Optimisation = Annotated[str | None, typer.Argument(help="An optimisation's id; left out: list the newest.")]
+Artefact = Annotated[bool, typer.Option("--artefact", help="Print the prompt as the JSON that DSPy loads.")]
+
+
+def optimise(
+    persona: Persona,
+    suite: Suite,
+    optimiser: Optimiser = "bootstrap",
+    dollars: Dollars = 1.0,
+    minutes: Minutes = 60.0,
+    *,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    state: State = None,
+) -> None:
+    """Search a better prompt; exit code 3 when none is found or the gate refuses it, 1 when it is broken."""
+    import time
+
+    from deployments.commands.api import Api
+
+    wanted = {"persona": persona, "suite": suite, "optimiser": optimiser}
+    limits = {"dollars": dollars, "minutes": minutes}
+    with Api(url, key) as api:
+        made = api.post("/api/v1/optimisations", wanted | {"limits": limits})
+        while not _is_over(made):
+            time.sleep(PAUSE_SECONDS)
+            made = api.get(f"/api/v1/optimisations/{made['optimisation_id']}")
+    _print(made, as_json)
+    if "broken" in (made["outcome"], made["promotion"]):
+        raise typer.Exit(1)
+    raise typer.Exit(0 if made["promotion"] == "promoted" else REFUSED)
+
+
+def optimisations(
+    optimisation: Optimisation = None,
+    artefact: Artefact = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    *,
+    state: State = None,
+) -> None:
+    """List searches for better prompts, show one, or print what it learned."""
+    from deployments.commands.api import Api
+    from deployments.commands.printing import print_json
+
+    with Api(url, key) as api:
+        if optimisation and artefact:
+            return print_json(api.get(f"/api/v1/optimisations/{optimisation}/artefact"))
+        if optimisation:
+            found = [api.get(f"/api/v1/optimisations/{optimisation}")]
+        else:
+            found: list[dict[str, Any]] = api.get("/api/v1/optimisations")
+    for each in found:
+        _print(each, as_json)
+
+
+def _is_over(made: dict[str, Any]) -> bool:
+    return made["outcome"] in ("no_gain", "broken") or made["promotion"] is not None
+
+
+def _print(made: dict[str, Any], as_json: bool) -> None:
+    from deployments.commands.printing import print_json
+
+    if as_json:
+        return print_json(made)
+    told = " ".join(filter(None, (made["sentence"], made["promotion_sentence"])))
+    outcome = made["promotion"] or made["outcome"] or "in progress"
+    typer.echo(f"{made['optimisation_id']}: {made['persona']} by {made['optimiser']} {outcome}. {told}")
