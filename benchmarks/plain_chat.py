@@ -57,7 +57,10 @@ async def chat(asked: Asked) -> dict[str, str]:
     adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
     with dspy.context(lm=model, adapter=adapter, disable_history=True):
         said = await predict.acall(
-            voice=personas()["assistant"].voice(), passages=quoted_passages(found), question=asked.query
+            voice=personas()["assistant"].voice(),
+            conversation="",
+            passages=quoted_passages(found),
+            question=asked.query,
         )
     return {"answer": (await cite(str(cast(Any, said).answer), found, _vectors)).text}
 

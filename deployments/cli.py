@@ -47,7 +47,7 @@ for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting
     app.command()(command)
 for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
     app.command()(command)
-for command in (batching.batch, measuring.bench, spending.costs):
+for command in (measuring.bench, spending.costs):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)
@@ -61,7 +61,7 @@ for command in (holding.documents, holding.forget):
     app.command()(command)
 for command in (entering.login, entering.logout, allowing.allowances):
     app.command()(command)
-for group in (entering.users, entering.keys, auditing.audit, hosting.tenants):
+for group in (batching.app, entering.users, entering.keys, auditing.audit, hosting.tenants):
     app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
 app.add_typer(sourcing.app, name="sources")

@@ -11,11 +11,11 @@ from kowai.pricing import Dollars
 from kowai.spreadsheets import harmless
 from kowai.types import Value
 
-FIELDS = ("state", "answer", "confidence", "cost", "model", "citations", "query_id")
+FIELDS = ("state", "answer", "confidence", "cost", "model", "citations", "query_id", "answered by")
 
 
 class Said(Value):
-    """Hold how one item ended; None is unknown."""
+    """Hold how one item ended, and whom `auto` chose; None is unknown."""
 
     query_id: UUID
     state: str
@@ -26,6 +26,7 @@ class Said(Value):
     confidence: float | None = None
     cost: Dollars | None = None
     model: str | None = None
+    answered_by: str | None = None
     citations: tuple[dict[str, Any], ...] = ()
 
 
@@ -61,7 +62,8 @@ def _cells(said: Said | None) -> list[str]:
     sources = "; ".join(dict.fromkeys(str(cited["title"] or cited["external_id"]) for cited in said.citations))
     confidence = "" if said.confidence is None else f"{said.confidence:.3f}"
     answer = said.answer if said.answer is not None else said.sentence or ""
-    return [state, answer, confidence, plain(said.cost), said.model or "", sources, str(said.query_id)]
+    spoken = [said.model or "", sources, str(said.query_id), said.answered_by or ""]
+    return [state, answer, confidence, plain(said.cost), *spoken]
 
 
 def plain(amount: Decimal | None) -> str:

@@ -26,6 +26,7 @@ LEAST_ROLE = {
     # Keep it running.
     "documents.delete": "operator",
     "documents.review": "operator",
+    "batches.approve": "operator",
     "events.read": "operator",
     "policies.read": "operator",
     "policies.write": "operator",

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from blocks.connections import database
-from kowai.errors import InvalidInput, NotFound, TooLarge
-from kowai.personas import personas
+from kowai.errors import InvalidInput, KowaiError, NotFound, TooLarge
+from kowai.personas import askable, personas
 from kowai.tables.batches import Batch
 from kowai.tables.batches import BatchItem as Row
 from tasks.receive import UnknownPersona
@@ -63,7 +63,7 @@ async def receive_batch(order: Order, tenant_id: UUID, batch_id: UUID | None = N
 
     Raises UnknownPersona, TooManyItems, and NotFound for a set that is not there. The same `batch_id` is stored once.
     """
-    batch_id, chosen = batch_id or uuid4(), checked_personas(order.personas)
+    batch_id, chosen = batch_id or uuid4(), checked_personas(order.personas, askable())
     values: dict[str, Any] = {**order._asdict(), "personas": chosen, "id": batch_id, "tenant_id": tenant_id}
     async with (await database()).transaction(tenant_id) as connection:
         count = await connection.scalar(COUNT, {"question_set": order.question_set_id}) or 0
@@ -80,30 +80,45 @@ async def receive_batch(order: Order, tenant_id: UUID, batch_id: UUID | None = N
     return batch_id
 
 
-def checked_personas(names: Sequence[str]) -> list[str]:
-    """Return the personas, each once. Raises UnknownPersona, and InvalidInput when there is none."""
+def checked_personas(names: Sequence[str], known: Sequence[str] | None = None) -> list[str]:
+    """Return the personas, each once, of those `known`. Raises UnknownPersona, and InvalidInput when there is none."""
+    known = known or [*personas()]
     for name in names:
-        if name not in personas():
-            raise UnknownPersona(f"There is no persona '{name}'; choose of {', '.join(personas())}.")
+        if name not in known:
+            raise UnknownPersona(f"There is no persona '{name}'; choose of {', '.join(known)}.")
     if not names:
-        raise InvalidInput(f"Choose at least one persona of {', '.join(personas())}.")
+        raise InvalidInput(f"Choose at least one persona of {', '.join(known)}.")
     return list(dict.fromkeys(names))
 
 
 @step
 async def approve(batch_id: UUID, tenant_id: UUID, approved_by: str) -> None:
     """Let the batch begin, and keep who or what allowed it."""
-    run = FlowRunContext.get()
-    flow_run_id = run.flow_run.id if run and run.flow_run else None
-    started = {"status": "running", "flow_run_id": flow_run_id or Batch.flow_run_id}
+    started = {"status": "running", "flow_run_id": _own_run() or Batch.flow_run_id}
     allowed = func.coalesce(col(Batch.approved_by), approved_by[:200])
     await _change(batch_id, tenant_id, started | {"approved_by": allowed})
 
 
 @step
 async def await_approval(batch_id: UUID, tenant_id: UUID) -> None:
-    """Note that somebody has to agree first."""
-    await _change(batch_id, tenant_id, {"status": "waiting"})
+    """Note that somebody has to agree first, and which run waits for it."""
+    await _change(batch_id, tenant_id, {"status": "waiting", "flow_run_id": _own_run() or Batch.flow_run_id})
+
+
+class NotWaiting(KowaiError):
+    code, http_status = "not_waiting", 409
+
+
+async def find_waiting(batch_id: UUID, tenant_id: UUID) -> UUID:
+    """Return the run in Prefect that waits for somebody to approve the batch. Raises NotFound and NotWaiting."""
+    found = select(col(Batch.status), col(Batch.flow_run_id)).where(col(Batch.id) == batch_id)
+    async with (await database()).transaction(tenant_id) as connection:
+        row = (await connection.execute(found)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such batch.")
+    if row.status != "waiting" or row.flow_run_id is None:
+        raise NotWaiting(f"This batch does not wait for approval: it is {row.status}.")
+    return row.flow_run_id
 
 
 @step
@@ -124,6 +139,11 @@ async def count_items(connection: AsyncConnection, batch_id: UUID) -> Counts:
     done, refused, dead = (by_state.pop(state, 0) for state in ("done", "refused", "dead"))
     in_progress = sum(by_state.values())
     return Counts(done + refused + dead + in_progress, done, refused, dead, in_progress)
+
+
+def _own_run() -> UUID | None:
+    run = FlowRunContext.get()
+    return run.flow_run.id if run and run.flow_run else None
 
 
 async def _change(batch_id: UUID, tenant_id: UUID, values: dict[str, Any]) -> None:

@@ -21,11 +21,12 @@ SHOWN = 200
 
 ITEMS = text("""
 select s.key, s.text as question, i.persona, i.id as query_id, i.state, i.cause, i.sentence, a.text as answer,
-  a.abstained, a.confidence, a.cost, a.model, a.citations
+  a.abstained, a.confidence, a.cost, a.model, a.citations, q.persona as answered_by
 from batch_item i join set_question s on s.id = i.question_id left join answer a on a.query_id = i.id
+  left join query q on q.id = i.id
 where i.batch_id = :batch order by s.ordinal, i.persona
 """)
-OF_ITEM = ("query_id", "state", "cause", "sentence", "answer", "abstained", "confidence", "cost", "model")
+OF_ITEM = [name for name in Said.model_fields if name != "citations"]
 
 
 async def compared(connection: AsyncConnection, batch_id: UUID) -> list[Compared]:

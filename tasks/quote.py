@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import dspy
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 from sqlalchemy import text, update
@@ -14,26 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import database, language_model
-from blocks.language_model import LanguageModel, Target
-from blocks.price_table import price_of
-from blocks.tokens import count_prompt
+from blocks.language_model import LanguageModel
 from kowai import quotes
 from kowai.errors import NotFound
 from kowai.extraction.answer import MODEL as EXTRACTIVE
-from kowai.personas import Persona, personas
-from kowai.pricing import cost
 from kowai.quotes import Quote
 from kowai.quoting import quoted_passages
 from kowai.settings import settings
-from kowai.signatures import AnswerFromPassages
 from kowai.tables.batches import Batch
-from kowai.types import Usage
 from kowai.versions import PASSAGES
+from tasks.quote_sums import Load, Past, of_voice, speakers, total
 from tasks.retrieve import find_passages
 from tasks.step import step
 
 SAMPLE = 10
-FRAMING_BYTES = 500  # what the engine sends besides texts: settings of the request, the form of the reply
 
 BATCH = text(
     "select personas, question_set_id, quote, dry_run, approve_above, approved_by, status from batch where id = :batch"
@@ -62,23 +55,6 @@ class Terms(NamedTuple):
     dry_run: bool
     needs_approval: bool
     ended: bool
-
-
-class Past(NamedTuple):
-    """Average what the tenant's last answers took; None is unknown, because there are too few."""
-
-    output_tokens: float | None
-    seconds: float | None
-
-
-class Load(NamedTuple):
-    """Hold the questions of a batch, some of their passages and the longest that retrieval could ever bring."""
-
-    questions: list[str]
-    sampled: list[str]
-    longest: str
-    past: Past
-    left: Decimal
 
 
 @step
@@ -110,10 +86,9 @@ async def show_quote(quote: Quote) -> None:
 async def _quote(question_set_id: UUID, names: Sequence[str], tenant_id: UUID) -> Quote:
     model = await language_model()
     load = await _load(question_set_id, tenant_id, model)
-    chosen = [personas()[name] for name in names]
     if not model.targets:
-        return _extractive(load, len(chosen))
-    return await asyncio.to_thread(_written, load, chosen, model)  # counting the tokens of a long set takes seconds
+        return _extractive(load, len(names))
+    return await asyncio.to_thread(_written, load, names, model)  # counting the tokens of a long set takes seconds
 
 
 async def _load(question_set_id: UUID, tenant_id: UUID, model: LanguageModel) -> Load:
@@ -162,66 +137,20 @@ def _minutes(items: int, seconds: float) -> float:
     return round(items * seconds / min(items, settings().batch_at_once) / 60, 2)
 
 
-def _written(load: Load, chosen: Sequence[Persona], model: LanguageModel) -> Quote:
+def _written(load: Load, names: Sequence[str], model: LanguageModel) -> Quote:
     """Sum over personas: the first target is expected, the dearest that may stand in for it is the worst case."""
-    sums = [_for_persona(load, persona, model) for persona in chosen]
-    items, output = len(load.questions) * len(chosen), sum(one.output for one in sums)
+    sums = [of_voice(name, load, model) for name in names]
+    items, output = len(load.questions) * len(names), sum(one.output for one in sums)
     assumed = quotes.SECONDS_TO_FIRST_TOKEN + output / items / quotes.TOKENS_A_SECOND
     return Quote(
         items=items,
         prompt_tokens=sum(one.prompt for one in sums),
         output_tokens=output,
-        dollars=_total([one.dollars for one in sums]),
+        dollars=total([one.dollars for one in sums]),
         worst_tokens=sum(one.worst_tokens for one in sums),
-        worst_dollars=_total([one.worst for one in sums]),
+        worst_dollars=total([one.worst for one in sums]),
         minutes=_minutes(items, assumed if load.past.seconds is None else load.past.seconds),
         basis="assumption" if load.past.output_tokens is None else "experience",
-        model=model.for_role(chosen[0].role)[0].name,
+        model=model.for_role(speakers(names[0])[0].role)[0].name,
         left_today=load.left,
     )
-
-
-class Sums(NamedTuple):
-    """Sum one persona's items: expected prompt and output tokens and dollars, and the worst case of both."""
-
-    prompt: int
-    output: int
-    dollars: Decimal | None
-    worst_tokens: int
-    worst: Decimal | None
-
-
-def _for_persona(load: Load, persona: Persona, model: LanguageModel) -> Sums:
-    targets = model.for_role(persona.role)
-    count, first = len(load.questions), targets[0]
-    counted = sum(count_prompt([question], first.model).tokens for question in load.questions)
-    sample = [count_prompt(_prompt(persona, passages), first.model).tokens for passages in load.sampled]
-    prompt = counted + count * (sum(sample) // len(sample))
-    expected = quotes.ASSUMED_OUTPUT_TOKENS if load.past.output_tokens is None else load.past.output_tokens
-    output = count * min(first.max_output_tokens, round(expected))
-    worst = [_worst(load, persona, target) for target in targets]
-    return Sums(
-        prompt,
-        output,
-        cost(price_of(first, prompt // count), Usage(prompt_tokens=prompt, completion_tokens=output)),
-        max(tokens for tokens, _ in worst),
-        None if any(dollars is None for _, dollars in worst) else max(dollars or Decimal(0) for _, dollars in worst),
-    )
-
-
-def _worst(load: Load, persona: Persona, target: Target) -> tuple[int, Decimal | None]:
-    """Return the most tokens and dollars that asking every question of this target can take."""
-    frame = count_prompt([*_prompt(persona, load.longest), "x" * FRAMING_BYTES], target.model).tokens
-    prompts = [frame + count_prompt([question], target.model).tokens for question in load.questions]
-    usage = Usage(prompt_tokens=sum(prompts), completion_tokens=target.max_output_tokens * len(prompts))
-    return sum(prompts) + target.max_output_tokens * len(prompts), cost(price_of(target, max(prompts)), usage)
-
-
-def _prompt(persona: Persona, passages: str) -> list[str]:
-    """Return the texts of a prompt as DSPy makes it, with an empty question."""
-    inputs = {"voice": persona.voice(), "passages": passages, "question": ""}
-    return [str(message["content"]) for message in dspy.ChatAdapter().format(AnswerFromPassages, [], inputs)]
-
-
-def _total(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    return None if None in amounts else sum((amount for amount in amounts if amount is not None), Decimal(0))

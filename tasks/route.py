@@ -11,7 +11,7 @@ from sqlmodel import col
 from blocks.connections import database, language_model
 from blocks.embedder import Space
 from kowai.errors import KowaiError
-from kowai.personas import personas
+from kowai.personas import personas, roster
 from kowai.routing import UNSURE, Choice, Router
 from kowai.signatures import ChoosePersona
 from kowai.tables.queries import Query
@@ -61,8 +61,7 @@ async def nearest_persona(message: str) -> Choice:
 
 async def _ask_model(message: str, tenant_id: UUID, query_id: UUID) -> Choice | None:
     """Return the model's choice; None when there is none to be had, which is no reason not to answer."""
-    described = "\n".join(f"{name}: {persona.summary}" for name, persona in personas().items())
-    inputs = {"message": message, "personas": described}
+    inputs = {"message": message, "personas": roster()}
     try:
         reply = await metered.ask(ChoosePersona, inputs, tenant_id, query_id=query_id, role="fast")
     except KowaiError:

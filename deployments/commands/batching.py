@@ -4,11 +4,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from deployments.commands.options import Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
+
+
+class Questions(TyperGroup):
+    """Take what names no command for the questions of a new batch."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = (*self.commands, *ctx.help_option_names)
+        return super().parse_args(ctx, args if args and args[0] in known else ["ask", *args])
+
+
+app = typer.Typer(name="batch", cls=Questions, help="Ask many questions of several personas: kowai batch FILE.")
 
 PAUSE_SECONDS = 1.0
 OPEN = ("queued", "waiting", "running")
@@ -16,10 +28,11 @@ OPEN = ("queued", "waiting", "running")
 File = Annotated[Path, typer.Argument(help="A CSV file with a column `question` (and `id`), or JSON Lines.")]
 Personas = Annotated[list[str], typer.Option("--persona", "-p", help="Who answers; give it several times.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
-Above = Annotated[float, typer.Option("--approve-above", min=0, help="Wait for approval in Prefect above so many USD.")]
+Above = Annotated[float, typer.Option("--approve-above", min=0, help="Wait for approval above so many USD.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the table; .jsonl for JSON Lines.")]
 
 
+@app.command("ask")
 def batch(
     questions: File,
     personas: Personas = ["assistant"],  # noqa: B006 -- typer's way of a default
@@ -50,6 +63,35 @@ def batch(
             _print(api, made)
     if made["dead"] or made["refused"]:
         raise typer.Exit(1)
+
+
+Batch = Annotated[str, typer.Argument(help="The batch's id.")]
+
+
+@app.command()
+def approve(batch_id: Batch, url: Url = None, key: Key = None, state: State = None) -> None:
+    """Let a batch that waits for approval begin."""
+    _decide(batch_id, {"approve": True}, url, key)
+
+
+@app.command()
+def reject(
+    batch_id: Batch,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; every item says so.")] = "",
+    url: Url = None,
+    key: Key = None,
+    state: State = None,
+) -> None:
+    """End a batch that waits for approval before it begins."""
+    _decide(batch_id, {"approve": False, "reason": reason}, url, key)
+
+
+def _decide(batch_id: str, decision: dict[str, Any], url: str | None, key: str | None) -> None:
+    from deployments.commands.api import Api
+
+    with Api(url, key) as api:
+        made = api.post(f"/api/v1/batches/{batch_id}/decision", decision)
+    typer.echo(f"{'Approved' if decision['approve'] else 'Rejected'}: {_sentence(made['quote'])}")
 
 
 def _send(api: "Api", path: Path) -> dict[str, Any]:
@@ -83,7 +125,7 @@ def _follow(api: "Api", made: dict[str, Any]) -> dict[str, Any]:
         while made["status"] in OPEN:
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/batches/{made['batch_id']}")
-            said = "waits for approval in Prefect" if made["status"] == "waiting" else made["status"]
+            said = f"waits: kowai batch approve {made['batch_id']}" if made["status"] == "waiting" else made["status"]
             progress.update(task, completed=made["accepted"] - made["in_progress"], description=said)
     return made
 

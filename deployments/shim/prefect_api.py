@@ -77,6 +77,11 @@ class PrefectApi:
         results = (await self._call("POST", "/flow_runs/bulk_set_state", body))["results"]
         return {UUID(result["flow_run_id"]) for result in results if result["status"] != "ABORT"}
 
+    async def resume(self, flow_run_id: UUID, run_input: Mapping[str, Any]) -> bool:
+        """Fill in the form that a suspended run waits for; False when it does not wait, or no longer."""
+        reply = await self._call("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": dict(run_input)})
+        return reply["status"] == "ACCEPT"
+
     async def record_steps(self, runs: Mapping[UUID, Sequence[StepRun]]) -> None:
         """Record each step of these runs as a task run, with the times at which it really ran."""
         events = [step_event(run, step, place) for run, steps in runs.items() for place, step in enumerate(steps)]

@@ -34,6 +34,11 @@ def personas() -> dict[str, Persona]:
     return discover("kowai.personas", Persona)
 
 
+def roster() -> str:
+    """Return the personas as a model reads them, one a line: its name and what it is for."""
+    return "\n".join(f"{name}: {persona.summary}" for name, persona in personas().items())
+
+
 def askable() -> list[str]:
     """Return whom a question may be put to: a persona, or 'auto', which chooses one by what is asked."""
     return [AUTO, *personas()]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
 from deployments.shim.routes import batches, question_sets
 from flows.run_personas import run_batch
+from kowai.quotes import Quote
 from tasks.step import traced
 
 
@@ -135,10 +137,27 @@ async def test_a_batch_of_another_tenant_is_not_there(
             assert (await other.get(f"/api/v1/batches/{made['batch_id']}{path}")).status_code == 404
 
 
+QUOTE = Quote(
+    items=1,
+    prompt_tokens=0,
+    output_tokens=0,
+    dollars=Decimal(2),
+    worst_tokens=0,
+    worst_dollars=Decimal(3),
+    minutes=0,
+    basis="assumption",
+    model="m",
+    left_today=Decimal(9),
+).model_dump(mode="json")
+
+
 def reply_of(request: httpx.Request) -> httpx.Response:
     """Answer as the API does for one finished batch."""
     counts = {"accepted": 1, "done": 1, "refused": 0, "dead": 0, "in_progress": 0, "without_answer": []}
     batch = {"batch_id": "b", "status": "done", "quote": None, **counts}
+    if request.url.path.endswith("decision"):
+        told = json.loads(request.content)
+        return httpx.Response(202, json=batch | {"quote": QUOTE | {"model": f"{request.url.path} {told}"}})
     if request.url.path.endswith("question-sets"):
         rejected = [{"line": 3, "code": "bad_record", "message": "Line 3 of q.csv is not valid CSV."}]
         return httpx.Response(201, json={"question_set_id": "s", "rejected": rejected})
@@ -165,3 +184,24 @@ def test_the_command_names_bad_lines_and_writes_the_table(tmp_path: Path) -> Non
     assert "left out: Line 3 of q.csv" in done.output
     assert "unknown" in done.output
     assert (tmp_path / "q.answers.csv").read_bytes() == b"id,question\n"
+
+
+@pytest.mark.usefixtures("_answering")
+@pytest.mark.parametrize(
+    ("said", "decision", "shown"),
+    [
+        (["approve", "b"], {"approve": True}, "Approved"),
+        (["reject", "b", "-m", "Too dear."], {"approve": False, "reason": "Too dear."}, "Rejected"),
+    ],
+)
+def test_a_batch_is_decided_on_the_command_line(said: list[str], decision: dict[str, Any], shown: str) -> None:
+    done = CliRunner().invoke(cli, ["batch", *said, "--url", "http://kowai", "--key", "k"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(f"{shown}: 1 answers by /api/v1/batches/b/decision {decision}")
+
+
+async def test_only_an_operator_may_approve(store: Database, tenant: UUID) -> None:
+    app = shim(tenant)
+    app.dependency_overrides[authenticate] = lambda: Principal(tenant, uuid4(), "analyst")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kowai") as client:
+        assert (await client.post(f"/api/v1/batches/{uuid4()}/decision", json={"approve": True})).status_code == 403

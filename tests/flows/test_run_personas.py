@@ -211,6 +211,36 @@ async def test_a_quote_is_never_below_what_was_reserved(
     assert quote.worst_dollars < 2 * call["reserved"]
 
 
+async def test_auto_gives_each_question_to_whom_it_is_for_and_the_table_says_to_whom(
+    tea: UUID, store: Database, database_url: str
+) -> None:
+    questions = ["Write a Python function that steeps green tea.", "Write a poem about green tea."]
+    batch_id = await batch_of(questions, ["auto", "assistant"], tea)
+    await carry_out(batch_id, tea)
+    assert await counted(store, batch_id, tea) == (4, 4, 0, 0, 0)
+    table, lines = await results(database_url, batch_id)
+    assert [row["auto answered by"] for row in table] == ["developer", "creative"]
+    assert [row["assistant answered by"] for row in table] == ["assistant", "assistant"]
+    assert lines[0]["personas"]["auto"]["answered_by"] == "developer"
+
+
+async def test_a_quote_for_auto_covers_the_choice_and_whoever_is_chosen(
+    tea: UUID, database_url: str, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    fast = model_server.target("fast", price="10", max_output_tokens=50, roles=("fast",))
+    code = model_server.target("code", price="1000", max_output_tokens=50, roles=("code",))
+    use(fast, model_server.target(price="10", max_output_tokens=50, roles=("careful",)), code)
+    chosen = "[[ ## persona ## ]]\ndeveloper\n\n[[ ## confidence ## ]]\n0.9\n\n[[ ## completed ## ]]"
+    model_server.default = Act(content=f"{GOOD.removesuffix('[[ ## completed ## ]]')}{chosen}")
+    batch_id = await batch_of(["Green tea?"], ["auto"], tea)
+    quote = (await quote_batch(batch_id, tea)).quote
+    await carry_out(batch_id, tea)
+    (spent,) = rows(database_url, "select sum(reserved) as reserved, count(*) as calls from model_call")
+    assert (spent["calls"], rows(database_url, "select routed_by from query")) == (2, [{"routed_by": "model"}])
+    assert quote.worst_dollars is not None
+    assert quote.worst_dollars >= spent["reserved"]
+
+
 async def test_an_unknown_price_is_quoted_as_unknown_and_needs_approval(
     tea: UUID, store: Database, database_url: str, use: Callable[..., None], model_server: ModelServer
 ) -> None:

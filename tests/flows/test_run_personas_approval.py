@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Pause
@@ -16,6 +18,10 @@ from prefect.testing.utilities import prefect_test_harness
 
 from blocks.database import Database
 from deployments.bootstrap import catalogue, deploy, make_pool
+from deployments.shim.errors import add_error_handlers
+from deployments.shim.identity import Principal, authenticate
+from deployments.shim.prefect_api import PrefectApi
+from deployments.shim.routes import batches
 from flows.run_personas import run_batch
 from kowai.settings import settings
 from tasks.costs import read_costs
@@ -92,6 +98,51 @@ async def test_a_dear_batch_waits_and_begins_when_it_is_approved(
     artifacts = await prefect.read_artifacts()
     assert {"quote", "personas", "comparison"} <= {artifact.key for artifact in artifacts}
     assert not any(QUESTION in str(artifact.data) for artifact in artifacts)  # ids travel, text stays
+
+
+@pytest.fixture
+async def door(
+    prefect: PrefectClient, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the batches' routes that speaks to the same Prefect."""
+    monkeypatch.setenv("PREFECT_API_URL", str(prefect.api_url).rstrip("/"))
+    app = FastAPI()
+    app.include_router(batches.router)
+    add_error_handlers(app)
+    app.state.prefect = PrefectApi()
+    app.dependency_overrides[authenticate] = lambda: Principal(tenant, uuid4(), "operator", name="Ada")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kowai") as client:
+        yield client
+    await app.state.prefect.close()
+
+
+async def test_a_batch_that_waits_is_approved_by_its_route(
+    prefect: PrefectClient, door: httpx.AsyncClient, batch_id: UUID, tenant: UUID, model_server: ModelServer
+) -> None:
+    where, yes = f"/api/v1/batches/{batch_id}", {"approve": True}
+    early = await door.post(f"{where}/decision", json=yes)
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "not_waiting")
+    run = await carried_out(prefect, (await scheduled(prefect, batch_id, tenant)).id)
+    assert (await door.get(where)).json()["flow_run_id"] == str(run.id)
+    assert (await door.post(f"{where}/decision", json=yes)).status_code == 202
+    again = await door.post(f"{where}/decision", json=yes)
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "not_waiting")
+    assert (await door.post(f"/api/v1/batches/{uuid4()}/decision", json=yes)).status_code == 404
+    await carried_out(prefect, run.id)
+    ended = (await door.get(where)).json()
+    assert (ended["status"], ended["approved_by"], len(model_server.asked)) == ("done", "Ada", 2)
+
+
+async def test_a_batch_that_waits_is_rejected_by_its_route(
+    prefect: PrefectClient, door: httpx.AsyncClient, batch_id: UUID, tenant: UUID, model_server: ModelServer
+) -> None:
+    run = await carried_out(prefect, (await scheduled(prefect, batch_id, tenant)).id)
+    no = {"approve": False, "reason": "Too dear."}
+    assert (await door.post(f"/api/v1/batches/{batch_id}/decision", json=no)).status_code == 202
+    await carried_out(prefect, run.id)
+    ended = (await door.get(f"/api/v1/batches/{batch_id}")).json()
+    assert (ended["status"], ended["refused"], model_server.asked) == ("declined", 2, [])
+    assert {item["sentence"] for item in ended["without_answer"]} == {"Too dear."}
 
 
 async def test_a_batch_that_is_declined_ends_refused_with_the_reason(

@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.shim.batch_views import BatchView, Results, read_batch, read_file, read_results
 from deployments.shim.identity import Principal, may
+from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.routes.question_sets import Row
 from deployments.shim.runs import Runs
-from kowai.personas import personas
+from kowai.personas import askable
 from kowai.pricing import Dollars
 from kowai.question_sets import MOST_QUESTIONS, read_rows
-from tasks.batches import Order, receive_batch
+from tasks.batches import NotWaiting, Order, find_waiting, receive_batch
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch
 
@@ -23,6 +24,7 @@ DEPLOYMENT = "run-personas/run-stored-batch"
 MEDIA = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 
 Reader = Annotated[Principal, Depends(may("batches.read"))]
+Approver = Annotated[Principal, Depends(may("batches.approve"))]
 Runner = Annotated[Principal, Depends(may("batches.run"))]
 
 
@@ -36,7 +38,7 @@ class NewBatch(BaseModel):
 
     question_set: str | None = Field(None, description="The id or the name of a stored set.")
     questions: list[str | Row] = Field(default_factory=list[str | Row], max_length=2 * MOST_QUESTIONS)
-    personas: list[str] = Field(min_length=1, description=f"Who answers: {', '.join(personas())}.")
+    personas: list[str] = Field(min_length=1, description=f"Who answers: {', '.join(askable())}.")
     dry_run: bool = Field(False, description="Only say what it would take in tokens, US dollars and minutes.")
     approve_above: Dollars | None = Field(
         Decimal(1),
@@ -69,6 +71,26 @@ async def add_batch(new: NewBatch, caller: Runner, request: Request, response: R
 @router.get("/batches/{batch_id}")
 async def get_batch(batch_id: UUID, caller: Reader) -> BatchView:
     """Return a batch's quote and where its items stand."""
+    return await read_batch(batch_id, caller.tenant_id)
+
+
+class Decision(BaseModel):
+    """Say whether a batch may spend what its quote says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    approve: bool = Field(description="True lets it begin; false refuses every item.")
+    reason: str = Field("", max_length=2000, description="Why not: what every refused item then says.")
+
+
+@router.post("/batches/{batch_id}/decision", status_code=202)
+async def decide(batch_id: UUID, decision: Decision, caller: Approver, request: Request) -> BatchView:
+    """Approve or reject a batch that waits, as the form in Prefect does; the worker then takes it up again."""
+    run_id = await find_waiting(batch_id, caller.tenant_id)
+    prefect: PrefectApi = request.app.state.prefect
+    filled = decision.model_dump() | {"decided_by": caller.name or str(caller.id)}
+    if not await prefect.resume(run_id, filled):
+        raise NotWaiting("This batch has been decided already, or is only just beginning to wait: look at it again.")
     return await read_batch(batch_id, caller.tenant_id)
 
 
