@@ -19,7 +19,7 @@ from blocks import appwrite_files
 from blocks.appwrite import Appwrite
 from blocks.appwrite_calls import AppwriteRefused, AppwriteUnavailable, refused_as
 from blocks.appwrite_files import Found, Place
-from blocks.bucket import hashed_path, is_hashed
+from blocks.bucket import hashed_path, is_within
 from kowai.errors import SourceMissing
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ class AppwriteBucket(WritableFileSystem):
 
         return await self.project.call(work)
 
-    def files(self, tenant_id: UUID) -> Iterator[str]:
-        """Yield the paths of a tenant's files, in a thread that may wait."""
+    def files(self, tenant_id: UUID, folder: str | None = None) -> Iterator[str]:
+        """Yield the paths of a tenant's originals, or of what lies in a folder of it, in a thread that may wait."""
         found = self.project.do(
             lambda client: list(appwrite_files.listed(client, self.bucket, quote(f"{tenant_id}/", "")))
         )
-        yield from (path for path in map(_path, found) if is_hashed(path))
+        yield from (path for path in map(_path, found) if is_within(path, folder))
 
     async def erase(self, tenant_id: UUID) -> None:
         """Delete every file of a tenant."""

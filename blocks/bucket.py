@@ -1,5 +1,6 @@
 """Originals and results: files named by the hash of their content, one folder per tenant."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -16,6 +17,9 @@ from prefect.filesystems import WritableFileSystem
 from pydantic import Field, HttpUrl
 
 from kowai.errors import SourceMissing, Unavailable
+from kowai.storable import StorageFull
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Bucket(WritableFileSystem):
@@ -29,7 +33,10 @@ class Bucket(WritableFileSystem):
     folder: Path = Field(title="Folder", description="Where the files lie; every worker must see the same folder.")
 
     async def put(self, tenant_id: UUID, content: bytes) -> str:
-        """Store `content` and return its path; storing the same content again changes nothing."""
+        """Store `content` and return its path; storing the same content again changes nothing.
+
+        Raises StorageFull, and Unavailable where the folder cannot be written.
+        """
         return await to_thread.run_sync(self.keep, tenant_id, content)
 
     def keep(self, tenant_id: UUID, content: bytes) -> str:
@@ -63,9 +70,9 @@ class Bucket(WritableFileSystem):
         except OSError as error:
             raise Unavailable("The original could not be removed from the bucket.", operator=str(error)) from error
 
-    def files(self, tenant_id: UUID) -> Iterator[str]:
-        """Yield the paths of a tenant's files, in a thread that may wait."""
-        for path in (self.folder / str(tenant_id)).glob("[0-9a-f][0-9a-f]/*"):
+    def files(self, tenant_id: UUID, folder: str | None = None) -> Iterator[str]:
+        """Yield the paths of a tenant's originals, or of what lies in a folder of it, in a thread that may wait."""
+        for path in (self.folder / str(tenant_id)).glob(f"{folder or '[0-9a-f][0-9a-f]'}/*"):
             if len(path.name) == 64:
                 yield f"{tenant_id}/{path.parent.name}/{path.name}"
 
@@ -89,9 +96,10 @@ def hashed_path(tenant_id: UUID, content: bytes) -> str:
     return f"{tenant_id}/{digest[:2]}/{digest}"
 
 
-def is_hashed(path: str) -> bool:
-    """Tell whether a path is one of a file that is named by the hash of its content."""
-    return len(path.rpartition("/")[2]) == 64 and path.count("/") == 2
+def is_within(path: str, folder: str | None) -> bool:
+    """Tell whether a path is one of a file that is named by the hash of its content, in its own folder or in this."""
+    _, place, name = path.split("/") if path.count("/") == 2 else ("", "", "")
+    return len(name) == 64 and place == (folder or name[:2])
 
 
 def _remove_older(target: Path, moment: float) -> bool:
@@ -102,9 +110,18 @@ def _remove_older(target: Path, moment: float) -> bool:
 
 
 def _write_whole(target: Path, content: bytes) -> None:
-    """Write beside the target and rename, so that a crash never leaves half a file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.replace(name, target)
+    """Write beside the target and rename, so that neither a crash nor a full disk leaves half a file."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull("There is no room left to keep this file.", operator=str(error)) from error
+        raise Unavailable("The bucket cannot be written.", operator=str(error)) from error

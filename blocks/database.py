@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from blocks.presence import Presence
 from kowai.errors import DatabaseAway, TenantSuspended
+from kowai.storable import StorageFull
 from kowai.tenancy import SUSPENDED, entry
 
 # A cached generic plan would pick one index for every tenant's size.
@@ -80,6 +81,8 @@ class Database(Block):
         """Turn what the driver says into errors of ours."""
         try:
             yield
+        except psycopg.errors.DiskFull as error:
+            raise _full(error) from error
         except psycopg.OperationalError as error:
             await self.engine().dispose()  # what one connection has lost, those at rest have lost as well
             raise _away(error) from error
@@ -88,6 +91,8 @@ class Database(Block):
                 raise TenantSuspended("This tenant is suspended.") from error
             raise
         except DBAPIError as error:
+            if isinstance(error.orig, psycopg.errors.DiskFull):
+                raise _full(error) from error
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise _away(error) from error
             raise
@@ -133,3 +138,7 @@ class Database(Block):
 
 def _away(error: Exception) -> DatabaseAway:
     return DatabaseAway("The database cannot be reached; try again shortly.", operator=str(error))
+
+
+def _full(error: Exception) -> StorageFull:
+    return StorageFull("The database has no room left; nothing of this was stored.", operator=str(error))

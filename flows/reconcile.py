@@ -5,6 +5,8 @@ from uuid import UUID
 from prefect import flow
 
 from flows.ingest import ingest_stored
+from kowai.settings import settings
+from tasks.export_tenant import sweep_exports
 from tasks.history import retire_versions
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.remove import remove_originals, sweep_bucket
@@ -17,11 +19,12 @@ async def reconcile(tenant: str | None = None, keep_versions: int | None = None,
 
     Args:
         tenant: Whose store is looked after; empty: every tenant's.
-        keep_versions: How many versions of a document are kept; empty: all.
-        keep_days: For how many days after it was replaced a version is kept; empty: for ever.
+        keep_versions: How many versions of a document are kept; empty: KOWAI_KEEP_VERSIONS, or else all.
+        keep_days: For how many days after it was replaced a version is kept; empty: KOWAI_KEEP_DAYS, or else for ever.
     """
     tenants = await find_tenants(tenant)
-    await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, keep_versions, keep_days))
+    versions, days = keep_versions or settings().keep_versions, keep_days or settings().keep_days
+    await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, versions, days))
 
 
 async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int | None) -> None:
@@ -33,5 +36,6 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
     mended["chunks that had no vector"] = await mend_vectors(tenant_id)
     mended["originals of deleted documents"] = await remove_originals(tenant_id)
     mended["files that nothing refers to"] = await sweep_bucket(tenant_id)
+    mended["exports past their keeping"] = await sweep_exports(tenant_id)
     mended["versions past their keeping"] = await retire_versions(tenant_id, versions=keep_versions, days=keep_days)
     await report_reconciliation(mended, tenant_id)

@@ -37,6 +37,14 @@ delete from past_chunk p where not exists (
   select from document_version v where v.document_id = p.document_id and v.version = p.version)
 """
 
+# Documents that were there at a moment and whose version of then has been retired.
+GAPS = """
+select count(*) from document d cross join lateral (
+  select version, created_at from document_version v where v.document_id = d.id order by version limit 1
+) as oldest
+where d.version > 1 and oldest.version > 1 and d.created_at <= :moment and oldest.created_at > :moment
+"""
+
 _MOMENT = "current_setting('app.as_of')::timestamptz"
 _THEN = f"valid_from <= {_MOMENT} and valid_until > {_MOMENT}"
 _CHUNK = "id, tenant_id, document_id, version, ordinal, start_char, end_char, page, heading_path, text, length"

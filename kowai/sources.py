@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -146,6 +147,11 @@ def read_bytes(path: str, max_bytes: int) -> bytes:
     if (found.st_size, found.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise SourceChanged(f"{path} was changed while it was read: ingest it again.")
     return content
+
+
+def line_hash(line: bytes) -> str:
+    """Return what tells that a line of a file is still the one that was found there."""
+    return sha256(line).hexdigest()[:16]
 
 
 def is_url(source: str) -> bool:

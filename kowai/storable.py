@@ -1,10 +1,10 @@
-"""Text that can be stored: PostgreSQL and UTF-8 have no place for NUL and for half a surrogate pair."""
+"""What can be stored: PostgreSQL and UTF-8 have no place for NUL and half a surrogate pair, a full disk for nothing."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from kowai.errors import InvalidInput
+from kowai.errors import InvalidInput, KowaiError
 
 _NOWHERE = re.compile("[\x00\ud800-\udfff]")
 SHOWN = 80
@@ -12,6 +12,12 @@ SHOWN = 80
 
 class NotStorable(InvalidInput):
     code = "not_storable"
+
+
+class StorageFull(KowaiError):
+    """Say that a disk has no room for what was to be kept: nothing of it was, and trying at once cannot help."""
+
+    code, http_status = "storage_full", 507
 
 
 def storable(value: str) -> str:

@@ -4,6 +4,8 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 from anyio import to_thread
@@ -11,8 +13,10 @@ from sqlalchemy import text
 
 from blocks.connections import bucket, database
 from kowai.errors import NotFound, SourceMissing
+from kowai.settings import settings
 from kowai.tenant_tables import SECRET_COLUMNS, tenant_tables
 from kowai.types import Value
+from tasks.step import step
 
 ROWS = 1_000
 PIECE = 1 << 20
@@ -20,9 +24,10 @@ FOLDER = "exports"
 
 
 class Export(Value):
-    """Say what an export holds and by which name it is fetched."""
+    """Say what an export holds, by which name it is fetched, and until when at least."""
 
     name: str
+    kept_until: datetime
     bytes: int
     rows: dict[str, int]
     files: int
@@ -45,8 +50,10 @@ async def export_tenant(tenant_id: UUID) -> Export:
             files = await to_thread.run_sync(_add_files, archive, tenant_id)
         draft.seek(0)
         content = await to_thread.run_sync(draft.read)
-    path = await bucket().put(tenant_id, content)
-    return Export(name=path.rpartition("/")[2], bytes=len(content), rows=rows, files=files)
+    name = sha256(content).hexdigest()
+    await bucket().write_path(f"{tenant_id}/{FOLDER}/{name}", content)
+    kept_until = datetime.now(UTC) + timedelta(days=settings().export_days)
+    return Export(name=name, kept_until=kept_until, bytes=len(content), rows=rows, files=files)
 
 
 def _add_files(archive: zipfile.ZipFile, tenant_id: UUID) -> int:
@@ -60,9 +67,17 @@ def _add_files(archive: zipfile.ZipFile, tenant_id: UUID) -> int:
     return len(paths)
 
 
+@step
+async def sweep_exports(tenant_id: UUID) -> int:
+    """Remove the exports that need not be kept any longer and return how many."""
+    last_put = datetime.now(UTC) - timedelta(days=settings().export_days)
+    paths = await to_thread.run_sync(lambda: list(bucket().files(tenant_id, FOLDER)))
+    return sum([await bucket().remove(path, last_put=last_put) for path in paths])
+
+
 async def read_export(name: str, tenant_id: UUID) -> AsyncIterator[bytes]:
     """Return an export's bytes, piece by piece. Raises NotFound."""
-    path = f"{tenant_id}/{name[:2]}/{name}"
+    path = f"{tenant_id}/{FOLDER}/{name}"
     try:
         if len(name) != 64 or not name.isalnum():
             raise SourceMissing("This is not the name of an export.")

@@ -1,8 +1,9 @@
 """What was known: replaced versions are put away, a past day is searched, and retention takes the oldest away."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database
 from kowai import history
+from kowai.filters import checked_filters
 from kowai.types import Passage
 from tasks.step import step
 
@@ -38,6 +40,19 @@ async def titled(connection: AsyncConnection, passages: Sequence[Passage]) -> li
     found = await connection.execute(text(TITLES), named)
     titles = {(document_id, version): title for document_id, version, title in found.all()}
     return [one.model_copy(update={"title": titles[one.document_id, one.version]}) for one in passages]
+
+
+async def note_on(filters: Mapping[str, Any], tenant_id: UUID) -> str | None:
+    """Say, in a sentence, what retention has taken from the knowledge of `as_of`; None where it is whole."""
+    moment = checked_filters(filters).as_of if "as_of" in filters else None
+    if moment is None:
+        return None
+    async with (await database()).transaction(tenant_id) as connection:
+        missing = await connection.scalar(text(history.GAPS), {"moment": moment})
+    if not missing:
+        return None
+    held = "1 document" if missing == 1 else f"{missing:,} documents"
+    return f"The knowledge of that day is no longer whole: what {held} said then has been removed by retention."
 
 
 @step

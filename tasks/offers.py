@@ -14,6 +14,7 @@ from kowai import jsonl
 from kowai.archives import is_archive
 from kowai.errors import DocumentError, DuplicateId, KowaiError, SourceForbidden, SourceMissing
 from kowai.labels import handling_of
+from kowai.sources import line_hash
 from kowai.tables.ingestion import Source
 from tasks.unpack import holds_many, readable_suffixes, unpack
 
@@ -110,11 +111,12 @@ class Offers:
 
     def _records(self, path: str) -> Iterator[Item]:
         """Yield an item for each record of a file, with the place of its line in bytes."""
-        place = {"offset": 0, "length": 0}
+        place: dict[str, Any] = {"offset": 0, "length": 0}
 
         def lines(file: BinaryIO) -> Iterator[bytes]:
             for line in file:
                 place["offset"], place["length"] = place["offset"] + place["length"], len(line)
+                place["line"] = line_hash(line)
                 yield line
 
         with open(path, "rb") as file:

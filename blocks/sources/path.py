@@ -8,7 +8,7 @@ from typing import Any
 from blocks.places import check_place
 from blocks.sources import Content, Offer, SourceKind, Walk, Walked
 from kowai import sources
-from kowai.errors import SourceForbidden
+from kowai.errors import SourceChanged, SourceForbidden
 from kowai.settings import settings
 
 
@@ -41,7 +41,10 @@ def _content(path: Path, details: dict[str, Any]) -> Content:
         return Content(sources.read_bytes(str(path), settings().max_document_bytes), path.name)
     with path.open("rb") as file:
         file.seek(details["offset"])
-        return Content(file.read(details["length"]), path.name)
+        line = file.read(details["length"])
+    if sources.line_hash(line) != details.get("line", sources.line_hash(line)):
+        raise SourceChanged(f"{path} was changed after its records were found: ingest it again.")
+    return Content(line, path.name)
 
 
 kind = SourceKind("Folders, globs and files as the worker sees them.", "path", lambda _: 1, walk, read)

@@ -35,6 +35,7 @@ def print_answer(reply: dict[str, Any]) -> None:
     for sentence in reply.get("struck_out", []):
         console.print(Text(f"\nstruck out, for nothing supports it: {sentence}"), style="yellow")
     console.print(Text(f"\n{summary(reply)}"), style="dim")
+    print_note(reply)
 
 
 def print_passages(reply: dict[str, Any]) -> None:
@@ -44,6 +45,13 @@ def print_passages(reply: dict[str, Any]) -> None:
         console.print(Padding(Text(shortened(passage["text"])), (0, 0, 1, 4)))
     if not reply["passages"]:
         typer.echo("Nothing was found.")
+    print_note(reply)
+
+
+def print_note(reply: dict[str, Any]) -> None:
+    """Say on the error stream what the reply cannot hold."""
+    if reply.get("note"):
+        typer.echo(f"kowai: {reply['note']}", err=True)
 
 
 def place_of(found: dict[str, Any]) -> str:

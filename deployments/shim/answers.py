@@ -13,6 +13,7 @@ from kowai.errors import NotFound
 from kowai.pricing import Dollars
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Citation, QueryStatus, Statement, Usage
+from tasks.history import note_on
 from tasks.locate import located
 
 
@@ -53,11 +54,12 @@ class Answer(BaseModel):
     cost: Dollars | None
     flow_run_id: UUID | None
     error: Fault | None = None
+    note: str | None = Field(None, description="What retention has taken from the knowledge it was asked of.")
 
 
 OF_QUERY = (
     *("asked_by", "conversation_id", "turn", "standalone", "status", "persona", "routed_by", "routing_confidence"),
-    *("flow_run_id", "refusal", "sentence"),
+    *("flow_run_id", "refusal", "sentence", "filters"),
 )
 OF_ANSWER = ("text", "citations", "sentences", "confidence", "abstained", "model", "fallback", "usage", "cost")
 NAMED: list[Any] = [col(Query.id).label("query_id"), col(Query.text).label("question")]
@@ -86,14 +88,15 @@ async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answe
     wanted = FOUND.where(col(Query.id).in_(query_ids)).order_by(col(Query.turn))
     async with (await database()).transaction(tenant_id) as connection:
         rows = (await connection.execute(wanted)).all()
-        return [_answer(row, await located(connection, _citations(row))) for row in rows]
+        placed = [(row, await located(connection, _citations(row))) for row in rows]
+    return [_answer(row, citations, await note_on(row.filters, tenant_id)) for row, citations in placed]
 
 
 def _citations(row: Any) -> list[Citation]:
     return [Citation.model_validate(citation) for citation in row.citations or ()]
 
 
-def _answer(row: Any, citations: list[Citation]) -> Answer:
+def _answer(row: Any, citations: list[Citation], note: str | None) -> Answer:
     return Answer(
         answer=row.text,
         citations=citations,
@@ -101,5 +104,6 @@ def _answer(row: Any, citations: list[Citation]) -> Answer:
         sentences=row.sentences or [],
         usage=row.usage or Usage(),
         error=Fault(code=row.refusal, message=row.sentence) if row.refusal else None,
+        note=note,
         **{name: getattr(row, name) for name in AS_STORED},
     )

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import time
 import zipfile
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,7 +15,9 @@ from blocks.connections import bucket
 from kowai.errors import TenantSuspended
 from kowai.tables.ingestion import Source
 from kowai.tenant_tables import tenant_tables
+from tasks.export_tenant import sweep_exports
 from tasks.receive import Inquiry, receive_query
+from tasks.remove import sweep_bucket
 from tasks.sources import remember
 from tests.deployments.conftest import People
 
@@ -77,6 +82,21 @@ async def test_an_export_holds_every_table_and_file_and_no_secret(
     assert [json.loads(line)["uri"] for line in archive.read("source.jsonl").splitlines()] == ["mine"]
     assert "digest" not in json.loads(archive.read("api_key.jsonl").splitlines()[0])
     assert [archive.read(name) for name in archive.namelist() if name.startswith("files/")] == [b"an original"]
+
+
+async def test_an_export_is_kept_as_long_as_it_says_and_is_in_no_other_export(people: People, tenant: UUID) -> None:
+    async with people.admin(tenant) as admin:
+        export = (await admin.post("/api/v1/export")).json()
+        path = bucket().folder / str(tenant) / "exports" / export["name"]
+        kept = datetime.fromisoformat(export["kept_until"]) - datetime.now(UTC)
+        assert timedelta(days=6) < kept <= timedelta(days=7)
+        assert (await admin.post("/api/v1/export")).json()["files"] == 0
+        for days, removed in ((6, 0), (8, 1)):
+            then = time.time() - days * 86_400
+            os.utime(path, (then, then))
+            assert await sweep_bucket(tenant) == 0
+            assert await sweep_exports(tenant) == removed
+        assert (await admin.get(f"/api/v1/exports/{export['name']}")).status_code == 404
 
 
 async def test_erasing_empties_every_table_removes_the_files_and_leaves_the_others(

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import update
 
@@ -26,6 +27,7 @@ from tasks.index import index
 from tasks.read import read
 from tasks.receive import receive_ingestion
 from tasks.retrieve import find_passages
+from tasks.revive import revive
 from tasks.sources import remember
 from tasks.step import traced
 
@@ -181,6 +183,51 @@ async def test_items_are_taken_over_when_their_run_has_ended_and_not_before(
     readings = await read([taken_over], tenant)
     await index(readings, await embed_chunks(readings), tenant)
     assert (await read_ledger(ingestion_id, tenant)).indexed == 1
+
+
+NO_ROOM = """
+create function no_room() returns trigger language plpgsql as $$
+begin raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$;
+create trigger no_room before insert on chunk for each row execute function no_room();
+"""
+
+
+async def test_a_database_without_room_stores_nothing_by_halves_and_all_of_it_afterwards(
+    store: Database, database_url: str, tenant: UUID, folder: Path
+) -> None:
+    for name in ("a", "b"):
+        (folder / f"{name}.md").write_text(f"Apples of kind {name} are red.")
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(NO_ROOM)
+        ledger = await ingested(tenant, folder)
+        assert [item.cause for item in ledger.items] == ["storage_full", "storage_full"]
+        for table in ("document", "document_version", "chunk", "chunk_vector", "posting"):
+            assert owner.execute(f"select count(*) from {table}").fetchone() == (0,)
+        owner.execute("drop trigger no_room on chunk")
+    (ingestion_id,) = await revive(tenant, every=True)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    assert (await read_ledger(ingestion_id, tenant)).indexed == 2
+
+
+async def test_a_record_is_not_read_from_where_another_has_moved_to(
+    store: Database, tenant: UUID, folder: Path
+) -> None:
+    path, records = folder / "corpus.jsonl", [json.dumps({"_id": f"d{n}", "text": f"Number {n}."}) for n in range(3)]
+    path.write_text("\n".join(records))
+    ingestion_id = await receive_ingestion([{"uri": str(path)}], tenant)
+    await accept(ingestion_id, tenant)
+    path.write_text("\n".join([records[0], *reversed(records[1:])]))
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    ledger = await read_ledger(ingestion_id, tenant)
+    assert {item.uri: item.cause for item in ledger.items} == {
+        "d0": None,
+        "d1": "source_changed",
+        "d2": "source_changed",
+    }
+    again = await ingested(tenant, path)
+    assert (again.indexed, again.unchanged, again.dead) == (2, 1, 0)
 
 
 async def test_an_embedder_that_is_away_costs_its_batch_and_says_so(

@@ -11,7 +11,7 @@ from blocks.connections import bucket
 from blocks.database import Database
 from flows.ingest import ingest_stored
 from tasks.forget import forget
-from tasks.history import retire_versions
+from tasks.history import note_on, retire_versions
 from tasks.receive import receive_ingestion
 from tasks.retrieve import find_passages
 from tasks.step import traced
@@ -88,3 +88,16 @@ async def test_retention_takes_the_oldest_versions(
     await retire_versions(tenant, **kept)
     assert [await found(tenant, as_of=first), await found(tenant, as_of=second)] == known
     assert await found(tenant) == ["Cid"]
+
+
+async def test_what_retention_has_taken_from_a_day_is_said_and_a_whole_day_says_nothing(
+    store: Database, tenant: UUID
+) -> None:
+    before = datetime.now(UTC) - timedelta(hours=1)
+    first = await learned(store, tenant, "a.txt", "Ada keeps the lighthouse.")
+    second = await learned(store, tenant, "a.txt", "Bob keeps the lighthouse.")
+    assert await note_on({"as_of": first.isoformat()}, tenant) is None
+    await retire_versions(tenant, versions=1, days=None)
+    assert "1 document" in (await note_on({"as_of": first.isoformat()}, tenant) or "")
+    assert [await note_on({"as_of": day.isoformat()}, tenant) for day in (before, second)] == [None, None]
+    assert await note_on({}, tenant) is None

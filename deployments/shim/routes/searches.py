@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.shim.identity import Principal, may
 from kowai.questions import checked_question
 from kowai.types import Passage
+from tasks.history import note_on
 from tasks.locate import locate
 from tasks.retrieve import find_passages
 from tasks.search_sql import Extent
@@ -35,6 +36,7 @@ class Search(BaseModel):
 
 class Passages(BaseModel):
     passages: list[Passage]
+    note: str | None = Field(None, description="What retention has taken from the knowledge of `as_of`.")
 
 
 @router.post("/search")
@@ -44,4 +46,5 @@ async def search(wanted: Search, caller: Searcher) -> Passages:
     filters = wanted.filters | ({"as_of": wanted.as_of.isoformat()} if wanted.as_of else {})
     extent = Extent(wanted.min_score, wanted.neighbours)
     found = await find_passages(text, caller.tenant_id, k=wanted.k, filters=filters, extent=extent)
-    return Passages(passages=await locate(found, caller.tenant_id))
+    note = await note_on(filters, caller.tenant_id)
+    return Passages(passages=await locate(found, caller.tenant_id), note=note)
