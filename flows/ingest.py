@@ -11,6 +11,7 @@ from kowai.errors import KowaiError, NotFound
 from tasks.accept import accept
 from tasks.bury import bury
 from tasks.claim import at_work, claim
+from tasks.duplicates import compare_documents
 from tasks.embed import embed_chunks
 from tasks.forget import forget
 from tasks.index import index
@@ -57,6 +58,7 @@ async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
     await settle_letters(ingestion_id, tenant_id)
     await _let_go(ingestion_id, tenant_id)
     await report_ingestion(ingestion_id, tenant_id)
+    await compare_documents(tenant_id, ingestion_id)
 
 
 async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -> None:

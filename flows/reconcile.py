@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.ingest import ingest_stored
 from kowai.settings import settings
+from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.history import retire_versions
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
@@ -34,6 +35,7 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
         await ingest_stored.fn(ingestion_id, tenant_id)
     mended["ingestions that nobody worked on"] = len(ingestions)
     mended["chunks that had no vector"] = await mend_vectors(tenant_id)
+    mended["documents not yet compared"] = await compare_documents(tenant_id)
     mended["originals of deleted documents"] = await remove_originals(tenant_id)
     mended["files that nothing refers to"] = await sweep_bucket(tenant_id)
     mended["exports past their keeping"] = await sweep_exports(tenant_id)

@@ -1,6 +1,6 @@
 """Put candidates in order: one score from meaning and words, and no list full of one document."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from kowai.duplicates import LIKE, SHINGLE, words
 from kowai.terms import known_as, plain_words
 
 Numbers = NDArray[np.floating[Any]]
@@ -17,6 +18,7 @@ PHRASE = 0.2  # what neighbouring words of the question weigh where they meet ag
 WITHIN = 3  # words from one neighbour to the next
 READ = 40  # candidates whose text is read for phrases
 FEEDBACK, EXAMPLES = 0.3, 2  # what likeness to the best candidates weighs beside likeness to the question
+ALIKE = 0.9  # cosine similarity below which two passages are not compared by their words
 REPEAT, LARGEST_REPEAT = 1.0, 0.4  # what a document listed before pays, divided by the number of its candidates
 
 
@@ -56,7 +58,8 @@ def rank(candidates: Sequence[Candidate], vectors: Numbers, wanted: Wanted, k: i
     lexical = np.array([candidate.lexical for candidate in candidates]) / wanted.strong
     lexical += PHRASE * phrases(candidates, dense + LEXICAL * lexical, wanted)
     evidence = with_feedback(dense, dense + LEXICAL * lexical, vectors) + LEXICAL * lexical
-    chosen = diversify(evidence, [candidate.document_id for candidate in candidates], k)
+    repeats = Repeats(candidates, vectors, set(wanted.words))
+    chosen = diversify(evidence, [candidate.document_id for candidate in candidates], k, repeats)
     return [(candidates[index], min(1.0, max(0.0, value / (1 + LEXICAL)))) for index, value in chosen]
 
 
@@ -95,20 +98,59 @@ def with_feedback(dense: Numbers, evidence: Numbers, vectors: Numbers) -> Number
     return (dense + FEEDBACK * (vectors @ examples)) / (1 + FEEDBACK)
 
 
-def diversify(evidence: Numbers, documents: Sequence[UUID], k: int) -> list[tuple[int, float]]:
+class Repeats:
+    """Tell whether a candidate only repeats another: most of its words in the same order, and all that may matter.
+
+    What may matter is every number, and every word of the question, wherever it stands.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], vectors: Numbers, asked: set[str]) -> None:
+        self._candidates, self._vectors, self._asked = candidates, vectors, asked
+        self._said: dict[int, tuple[frozenset[str], set[tuple[str, ...]]]] = {}
+
+    def __call__(self, first: int, second: int) -> bool:
+        if len(self._vectors) and not float(self._vectors[first] @ self._vectors[second]) >= ALIKE:
+            return False
+        (key, runs), (other_key, others) = self._read(first), self._read(second)
+        return key == other_key and len(runs & others) >= LIKE * len(runs | others)
+
+    def _read(self, index: int) -> tuple[frozenset[str], set[tuple[str, ...]]]:
+        """Return what may matter of a candidate, and its runs of words."""
+        if index not in self._said:
+            chunk = self._candidates[index]
+            said = words(chunk.text)
+            named = plain_words(f"{known_as(chunk.title, chunk.external_id)} {chunk.heading_path} {chunk.text}")
+            numbers = {word for word in said if any(map(str.isdigit, word))}
+            runs = set(zip(*(said[place:] for place in range(SHINGLE)), strict=False)) or {tuple(said)}
+            self._said[index] = frozenset(numbers | self._asked.intersection(named)), runs
+        return self._said[index]
+
+
+def never(_first: int, _second: int) -> bool:
+    return False
+
+
+def diversify(
+    evidence: Numbers, documents: Sequence[UUID], k: int, repeats: Callable[[int, int], bool] = never
+) -> list[tuple[int, float]]:
     """Return the indices of k candidates in order, with what they were worth when chosen, which never rises.
 
-    The second passage of a short document says little that is new, the tenth of a long one may be the answer.
+    The second passage of a short document says little that is new, the tenth of a long one may be the answer. One that
+    repeats what was chosen is left out.
     """
     numbers = {document: number for number, document in enumerate(dict.fromkeys(documents))}
     group = np.array([numbers[document] for document in documents], np.intp)
     price = np.minimum(LARGEST_REPEAT, REPEAT / np.bincount(group))
     left, listed = evidence.astype(float), set[int]()
     chosen: list[tuple[int, float]] = []
-    for _ in documents[:k]:
+    for _ in documents:
         index = int(np.argmax(left))
-        chosen.append((index, float(left[index])))
-        left[index] = -np.inf
+        worth, left[index] = float(left[index]), -np.inf
+        if any(repeats(index, other) for other, _ in chosen):
+            continue
+        chosen.append((index, worth))
+        if len(chosen) == k:
+            break
         if group[index] not in listed:
             listed.add(int(group[index]))
             left[group == group[index]] -= price[group[index]]

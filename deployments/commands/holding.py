@@ -10,6 +10,7 @@ Search = Annotated[str | None, typer.Option("--search", "-s", help="Part of a na
 MediaType = Annotated[str | None, typer.Option("--media-type", help="Such as application/pdf.")]
 SourceId = Annotated[str | None, typer.Option("--source", help="Only what was found in the source of this id.")]
 Dead = Annotated[bool, typer.Option("--dead", help="List the dead letters instead, with what to do about them.")]
+Duplicates = Annotated[bool, typer.Option("--duplicates", help="List the documents that say what others say.")]
 Cause = Annotated[list[str] | None, typer.Option("--cause", help="Only those that died of this; repeatable.")]
 Limit = Annotated[int, typer.Option("--limit", help="How many at most.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters; none: every one.")]
@@ -23,6 +24,7 @@ def documents(
     source: SourceId = None,
     dead: Dead = False,
     *,
+    duplicates: Duplicates = False,
     limit: Limit = 100,
     url: Url = None,
     key: Key = None,
@@ -30,9 +32,18 @@ def documents(
 ) -> None:
     """List documents and where everything accepted stands, in total and for each source."""
     from deployments.commands.api import Api
-    from deployments.commands.holding_tables import print_accounts, print_dead_letters, print_documents
+    from deployments.commands.holding_tables import (
+        print_accounts,
+        print_dead_letters,
+        print_documents,
+        print_duplicates,
+    )
     from deployments.commands.printing import print_json
 
+    if duplicates:
+        with Api(url, key) as api:
+            (print_json if as_json else print_duplicates)(api.get("/api/v1/documents/duplicates", limit=limit))
+        return
     wanted = {"search": search, "media_type": media_type, "source_id": source, "limit": limit}
     with Api(url, key) as api:
         listed = api.get("/api/v1/dead-letters", limit=limit) if dead else api.get("/api/v1/documents", **wanted)

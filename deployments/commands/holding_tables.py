@@ -33,6 +33,17 @@ def print_dead_letters(reply: dict[str, Any]) -> None:
         typer.echo("No document is dead.")
 
 
+def print_duplicates(reply: dict[str, Any]) -> None:
+    made = table("document", "says what this one says", "likeness", "id")
+    for one in reply["duplicates"]:
+        like = "the same" if one["same"] else f"{one['likeness']:.2f}"
+        made.add_row(escape(one["external_id"]), escape(one["leader"]), like, one["id"])
+    if reply["duplicates"]:
+        _print(made)
+    else:
+        typer.echo("No two documents say almost the same.")
+
+
 def print_accounts(ledger: dict[str, Any]) -> None:
     """Print where everything accepted stands, a line for each source and one in total."""
     made = table("source", *(name.replace("_", " ") for name in COUNTS))

@@ -77,7 +77,7 @@ def test_ranking_lists_k_different_passages_with_falling_scores(
 ) -> None:
     documents = [uuid4() for _ in range(4)]
     found = [
-        candidate(number, dense, lexical, "oil price", documents[which])
+        candidate(number, dense, lexical, f"oil price {number}", documents[which])
         for number, (dense, lexical, which) in enumerate(drawn)
     ]
     k = data.draw(st.integers(1, 40))

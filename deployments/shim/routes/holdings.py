@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from deployments.shim.identity import Principal, may
-from tasks import documents
+from tasks import documents, duplicates
 from tasks.documents import Account, CitingAnswer, HeldDocument
+from tasks.duplicates import Duplicate, compare_documents
 from tasks.forget import Certificate, forget, list_certificates, name_of
 from tasks.remove import remove_originals
 
@@ -25,6 +26,10 @@ Name = Annotated[str, Query(min_length=1, description="The name a document is kn
 class Documents(BaseModel):
     documents: list[HeldDocument]
     next: str | None
+
+
+class Duplicates(BaseModel):
+    duplicates: list[Duplicate]
 
 
 class LedgerView(BaseModel):
@@ -55,6 +60,12 @@ async def list_documents(
     wanted = {"search": search, "media_type": media_type, "source_id": source_id, "after": after}
     found = await documents.list_documents(caller.tenant_id, limit=limit, **wanted)
     return Documents(documents=found, next=found[-1].external_id if len(found) == limit else None)
+
+
+@router.get("/documents/duplicates")
+async def list_duplicates(caller: Reader, limit: Limit = 1000) -> Duplicates:
+    """List documents that say almost what another says, those of one other together."""
+    return Duplicates(duplicates=await duplicates.list_duplicates(caller.tenant_id, limit=limit))
 
 
 @router.get("/ledger")
@@ -96,4 +107,5 @@ async def get_certificates(caller: Deleter, limit: Limit = 100) -> Certificates:
 async def _forget(external_id: str, caller: Principal) -> Certificate:
     certificate = await forget(external_id, caller.tenant_id, requested_by=caller.id)
     await remove_originals(caller.tenant_id)
+    await compare_documents(caller.tenant_id)  # those that it stood for
     return certificate

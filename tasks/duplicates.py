@@ -1,0 +1,115 @@
+"""Find the documents that say almost the same; each stays by itself, so that deleting one keeps the others."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blocks.connections import database
+from kowai.duplicates import LIKE, Sketch, likeness, signatures, sketched
+from kowai.tables.duplicates import DocumentSketch
+from kowai.types import Value
+from tasks.step import patient_step
+
+BATCH = 32
+ALONE = text("select pg_advisory_xact_lock(hashtextextended('duplicates:' || (select current_tenant()), 0))")
+# Documents that are new or changed, and those whose leader was deleted or has changed.
+BEHIND = """
+select d.id, d.version, v.text from document d
+join document_version v on v.document_id = d.id and v.version = d.version
+left join document_sketch s on s.document_id = d.id
+where (d.version is distinct from s.version or (s.leader_id is null and s.likeness is not null)) {within}
+order by d.created_at, d.id limit :limit for key share of d
+"""
+EVERYWHERE = text(BEHIND.format(within=""))
+WITHIN = text(
+    BEHIND.format(within="and d.id in (select document_id from ingestion_item where ingestion_id = :ingestion)")
+)
+LEAVE = text("update document_sketch set leader_id = null where leader_id = any(:ids)")
+LEADERS = text("""
+select s.document_id, s.text_hash, s.signature from document_sketch s join document d on d.id = s.document_id
+where s.leader_id is null and s.likeness is null and s.document_id <> all(:ids) and s.bands && cast(:bands as bigint[])
+for key share of d
+""")
+GROUPS = text("""
+select d.id, d.external_id, d.title, d.origin, s.likeness, s.text_hash = l.text_hash as same,
+       s.leader_id, h.external_id as leader from document_sketch s
+join document d on d.id = s.document_id join document h on h.id = s.leader_id
+join document_sketch l on l.document_id = s.leader_id order by h.external_id, d.external_id limit :limit
+""")
+
+
+class Duplicate(Value):
+    """Name a document that says almost what its leader says; `likeness` is that of their words, `same` all of them."""
+
+    id: UUID
+    external_id: str
+    title: str | None
+    origin: str
+    likeness: float
+    same: bool
+    leader_id: UUID
+    leader: str
+
+
+@patient_step
+async def compare_documents(tenant_id: UUID, ingestion_id: UUID | None = None) -> int:
+    """Compare what is new, has changed or has lost its leader, of one ingestion or of all; return how many.
+
+    What is compared is not compared again.
+    """
+    compared = 0
+    while done := await _compare_some(tenant_id, ingestion_id):
+        compared += done
+    return compared
+
+
+async def _compare_some(tenant_id: UUID, ingestion_id: UUID | None) -> int:
+    wanted = (WITHIN, {"ingestion": ingestion_id, "limit": BATCH}) if ingestion_id else (EVERYWHERE, {"limit": BATCH})
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(ALONE)
+        behind = (await connection.execute(*wanted)).all()
+        if behind:
+            sketches = await asyncio.to_thread(lambda: [sketched(row.text) for row in behind])
+            await _compare(connection, behind, sketches, tenant_id)
+    return len(behind)
+
+
+async def _compare(
+    connection: AsyncConnection, behind: Sequence[Any], sketches: Sequence[Sketch], tenant_id: UUID
+) -> None:
+    """Let each follow the leader most like it, or lead from now on."""
+    ids = [row.id for row in behind]
+    await connection.execute(LEAVE, {"ids": ids})
+    bands = [band for sketch in sketches for band in sketch.bands]
+    leaders = [tuple(row) for row in await connection.execute(LEADERS, {"ids": ids, "bands": bands})]
+    rows: list[dict[str, Any]] = []
+    for one, sketch in zip(behind, sketches, strict=True):
+        leader_id, like = _leader(leaders, sketch)
+        row = {"document_id": one.id, "tenant_id": tenant_id, "version": one.version, **sketch._asdict()}
+        rows.append(row | {"leader_id": leader_id, "likeness": like})
+        if leader_id is None:
+            leaders.append((one.id, sketch.text_hash, sketch.signature))
+    written = postgresql.insert(DocumentSketch)
+    renewed = {name: written.excluded[name] for name in rows[0] if name not in ("document_id", "tenant_id")}
+    await connection.execute(written.on_conflict_do_update(index_elements=["document_id"], set_=renewed), rows)
+
+
+def _leader(leaders: Sequence[tuple[Any, ...]], sketch: Sketch) -> tuple[UUID | None, float | None]:
+    if not leaders:
+        return None, None
+    likes = likeness(signatures([bytes(signature) for _, _, signature in leaders]), sketch.signature)
+    likes[[text_hash == sketch.text_hash for _, text_hash, _ in leaders]] = 1.0
+    best = int(np.argmax(likes))
+    return (leaders[best][0], float(likes[best])) if likes[best] >= LIKE else (None, None)
+
+
+async def list_duplicates(tenant_id: UUID, *, limit: int = 1000) -> list[Duplicate]:
+    """Return every document that has a leader, those of one leader together."""
+    async with (await database()).transaction(tenant_id) as connection:
+        return [Duplicate(**row) for row in (await connection.execute(GROUPS, {"limit": limit})).mappings()]
