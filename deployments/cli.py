@@ -29,6 +29,7 @@ from deployments.commands import (
     scaling,
     sourcing,
     spending,
+    teaming,
 )
 from kowai.errors import KowaiError
 
@@ -47,7 +48,7 @@ for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting
     app.command()(command)
 for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
     app.command()(command)
-for command in (measuring.bench, spending.costs):
+for command in (teaming.team, measuring.bench, spending.costs):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)

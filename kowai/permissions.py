@@ -21,6 +21,8 @@ LEAST_ROLE = {
     "evaluations.read": "analyst",
     "evaluations.run": "analyst",
     "costs.read": "analyst",
+    "teams.read": "analyst",
+    "teams.run": "analyst",
     "workflows.read": "analyst",
     "workflows.run": "analyst",
     # Keep it running.
@@ -48,7 +50,7 @@ LEAST_ROLE = {
 }
 
 # What may call a model, and so stops when the day's tokens are used up.
-SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "evaluations.run"})
+SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "evaluations.run", "teams.run"})
 
 # What changes nothing though it is posted, or leaves a record of its own that names who did it.
 UNAUDITED = frozenset({"questions.ask", "documents.search", "embeddings.make"})

@@ -137,13 +137,17 @@ class Statement(Value):
 
 
 class Prompt(Value):
-    """Hold what was asked of whom, beside the passages; `calls` names the model calls whose replies were used."""
+    """Hold what was asked of whom, beside the passages; `calls` names the model calls whose replies were used.
+
+    `uncited` says that an answer was to be kept though no passage supports it.
+    """
 
     signature: str
     instructions: str = ""
     inputs: dict[str, Any]
     demos: tuple[dict[str, Any], ...] = ()
     calls: tuple[UUID, ...] = ()
+    uncited: bool = False
 
 
 class Draft(Value):

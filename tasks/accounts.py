@@ -23,12 +23,16 @@ _swept: dict[UUID, float] = {}
 
 
 class Purpose(NamedTuple):
-    """Say for whom and for what a model is asked."""
+    """Say for whom and for what a model is asked; `most` is what the call may cost in US dollars, beside all limits."""
 
     tenant_id: UUID
     query_id: UUID | None
     flow: str | None
     role: str
+    most: Decimal | None = None
+
+    def allows(self, amount: Decimal) -> bool:
+        return self.most is None or amount <= self.most
 
 
 class Stored(NamedTuple):
@@ -66,7 +70,7 @@ async def open_call(digest: str, purpose: Purpose, ahead: Ahead | None = None) -
 
     What `ahead` holds is reserved by the same statement, unless that is over a limit: then nothing is reserved yet.
     """
-    if ahead is not None and (opened := await _open_reserved(digest, purpose, ahead)):
+    if ahead is not None and purpose.allows(ahead.amount) and (opened := await _open_reserved(digest, purpose, ahead)):
         return opened
     pause = FIRST_PAUSE
     while True:
@@ -119,6 +123,8 @@ async def reserve(
     call_id: UUID, purpose: Purpose, amount: Decimal, *, model: LanguageModel, target: Target, fallback: bool
 ) -> None:
     """Reserve the worst case for one target. Raises BudgetExhausted, once what dead processes held is given back."""
+    if not purpose.allows(amount):
+        raise BudgetExhausted(f"This could cost ${amount:.4f}, more than the ${purpose.most:.4f} left for it.")
     values = {"id": call_id, "tenant": purpose.tenant_id, "amount": amount, "fallback": fallback}
     values |= {"request_limit": model.request_limit, "daily_limit": model.daily_limit}
     values |= {"target": target.name, "model": target.model}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,8 +19,14 @@ from kowai.tables.ledger import Event
 
 CHANNEL = "kowai_event"
 QUIET_SECONDS = 1.0  # how long a reader waits at most before it looks for itself
-FINAL = frozenset({"query.done", "query.refused", "query.failed", "query.stopped"})
+FINAL = frozenset(
+    {
+        *("query.done", "query.refused", "query.failed", "query.stopped"),
+        *("team.done", "team.partial", "team.refused", "team.failed"),
+    }
+)
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 NOTIFY = text(f"select pg_notify('{CHANNEL}', :subject)")
 
 
@@ -46,9 +53,12 @@ async def announce(subject: UUID, tenant_id: UUID) -> None:
         await connection.execute(NOTIFY, {"subject": str(subject)})
 
 
-async def append(connection: AsyncConnection, subject: UUID, tenant_id: UUID, kind: str) -> None:
+async def append(
+    connection: AsyncConnection, subject: UUID, tenant_id: UUID, kind: str, payload: Mapping[str, Any] = NOTHING
+) -> None:
     """Append one fact in the transaction of what it reports."""
-    await connection.execute(insert(Event).values(tenant_id=tenant_id, subject=subject, kind=kind))
+    fact = {"tenant_id": tenant_id, "subject": subject, "kind": kind, "payload": dict(payload)}
+    await connection.execute(insert(Event).values(**fact))
 
 
 async def append_if(connection: AsyncConnection, change: ReturningUpdate[Any], tenant_id: UUID, kind: str) -> bool:

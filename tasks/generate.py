@@ -39,10 +39,11 @@ async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
             async with telling(question, "answer") as hear:
                 draft = await written(inputs, passages, block, ask, chosen.prompt, hear=hear)
         except BudgetExhausted as refusal:
-            draft = _refused(refusal)
+            draft = refused(refusal)
     return draft.model_copy(update={"persona_version": chosen.version})
 
 
-def _refused(refusal: BudgetExhausted) -> Draft:
+def refused(refusal: BudgetExhausted) -> Draft:
+    """Return what becomes of an answer that would cost too much."""
     verdict = Verdict(allowed=False, code=refusal.code, sentence=refusal.sentence)
     return Draft(text=refusal.sentence, confidence=None, abstained=True, model="none", refusal=verdict)

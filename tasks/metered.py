@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -64,16 +65,18 @@ async def ask(
     plain: str | None = None,
     demos: Sequence[Mapping[str, Any]] = (),
     target: str | None = None,
+    most: Decimal | None = None,
 ) -> Reply:
     """Return the model's reply to `signature`: the stored one when the same was asked before, unless `sample` differs.
 
-    `demos` are examples of inputs with outputs; `target` names the target that is asked first.
+    `demos` are examples of inputs with outputs; `target` names the target that is asked first, and `most`
+    is what the call may cost in US dollars, beside the limits of the block and the tenant.
 
     `hear` is given the raw reply piece by piece as it comes; cancelling the caller ends the call and what it costs.
     A reply that has no form at all is the text of the field `plain`, if one is named.
     Raises BudgetExhausted when it could cost more than may be spent, ModelFailed when no target answers.
     """
-    options: dict[str, Any] = {"sample": sample, "hear": hear, "plain": plain, "target": target}
+    options: dict[str, Any] = {"sample": sample, "hear": hear, "plain": plain, "target": target, "most": most}
     async with spending(tenant_id, query_id=query_id, role=role, **options) as engine:
         shown = {"demos": [dspy.Example(**demo) for demo in demos]} if demos else {}
         prediction = await dspy.Predict(signature).acall(**inputs, **shown)
@@ -100,6 +103,7 @@ async def spending(
     plain: str | None = None,
     target: str | None = None,
     purse: Purse | None = None,
+    most: Decimal | None = None,
 ) -> AsyncGenerator[MeteredEngine]:
     """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account.
 
@@ -109,7 +113,7 @@ async def spending(
     if not block.targets:
         raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
     run = FlowRunContext.get()
-    purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role)
+    purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role, most)
     masks = (await policy_of(tenant_id)).masks_prompts
     relay = Relay(hear) if hear and masks else None
     engine = MeteredEngine(block, purpose, sample=sample, hear=relay or hear)

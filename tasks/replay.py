@@ -95,13 +95,17 @@ async def _made_again(record: Record, passages: list[Passage], tenant_id: UUID, 
     if record.answer.model == MODEL:
         kept = record.prompt.inputs if record.prompt else {}
         return await extracted(
-            record.question, passages, kept.get("length"), kept.get("least_confidence", LEAST_CONFIDENCE)
+            kept.get("question", record.question),
+            passages,
+            kept.get("length"),
+            kept.get("least_confidence", LEAST_CONFIDENCE),
         )
     if record.prompt is None:
         raise NothingToReplay(UNKEPT)
     told = PromptSetting(instructions=record.prompt.instructions or None, demos=record.prompt.demos)
     ask = _asker(record, tenant_id, sample)
-    return await written(record.prompt.inputs, passages, await language_model(), ask, told)
+    uncited = record.prompt.uncited
+    return await written(record.prompt.inputs, passages, await language_model(), ask, told, uncited=uncited)
 
 
 def _asker(record: Record, tenant_id: UUID, sample: int) -> Any:

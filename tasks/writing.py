@@ -41,9 +41,13 @@ async def written(
     block: LanguageModel,
     ask: Ask,
     prompt: PromptSetting = AS_SHIPPED,
+    *,
+    uncited: bool = False,
     **options: Any,
 ) -> Draft:
     """Let a model answer `inputs` from the passages; keep what they support, and abstain when that is nothing.
+
+    `uncited` keeps an answer that no passage supports, each sentence marked: something else may support it.
 
     `ask(signature, inputs, **options)` returns a model's Reply; `options` go along with the question for the answer.
     """
@@ -60,12 +64,11 @@ async def written(
     confirm = _confirmation(asked) if block.check_support else None
     found = bool(reply.fields["found"])
     answer = str(reply.fields["answer"]) if found else ""
-    cited = await cite(answer, passages, metered.sentence_vectors, unsupported=block.unsupported, confirm=confirm)
-    draft = await _draft(str(inputs["question"]), cited, passages, reply)
-    told: dict[str, Any] = {
-        "signature": AnswerFromPassages.__name__,
-        "instructions": signature.instructions,
-    }
+    kept = "mark" if uncited else block.unsupported
+    cited = await cite(answer, passages, metered.sentence_vectors, unsupported=kept, confirm=confirm)
+    draft = await _draft(str(inputs["question"]), cited, passages, reply, uncited=uncited)
+    told: dict[str, Any] = {"signature": AnswerFromPassages.__name__, "instructions": signature.instructions}
+    told |= {"uncited": uncited}
     return draft.model_copy(update={"prompt": Prompt(**told, inputs=inputs, demos=prompt.demos, calls=tuple(calls))})
 
 
@@ -79,9 +82,11 @@ def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]
     return confirm
 
 
-async def _draft(question: str, cited: Cited, passages: Sequence[Passage], reply: Reply) -> Draft:
-    """Return the checked answer; one that nothing supports is an abstention."""
+async def _draft(question: str, cited: Cited, passages: Sequence[Passage], reply: Reply, *, uncited: bool) -> Draft:
+    """Return the checked answer; one that nothing supports is an abstention, unless that is asked for."""
     spoken = reply.model_dump(include={"model", "usage", "cost", "fallback"})
+    if uncited and cited.text and not cited.citations:
+        return Draft(text=cited.text, sentences=cited.sentences, confidence=None, abstained=False, **spoken)
     if not cited.citations:
         return Draft(text=NOT_FOUND, confidence=None, abstained=True, **spoken)
     embed, read = metered.sentence_vectors, metered.sentence_states

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from kowai.errors import InvalidInput
 from kowai.plain_yaml import load
@@ -74,6 +74,16 @@ class PlannedStep(Value):
         if QUESTION in self.task:
             return self.task.replace(QUESTION, question)
         return f"{self.task}\n\nAll this is about: {question}"
+
+
+class DrawnStep(BaseModel):
+    """Hold a step as a planner draws it; `checked_plan` decides whether it is one."""
+
+    id: str
+    persona: str
+    task: str
+    needs: list[str] = Field(default_factory=list[str])
+    tools: list[str] = Field(default_factory=list[str])
 
 
 class Plan(Value):

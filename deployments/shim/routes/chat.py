@@ -59,7 +59,7 @@ class Told(Answer):
 @router.post("/chat", response_model=Answer, responses=STREAM)
 async def chat(asked: Chat, caller: Asker, request: Request, last_event_id: LastEventId = None) -> Any:
     """Answer while it is written; the same request with `Last-Event-ID` goes on where the connection broke."""
-    after = _sequence(last_event_id)
+    after = sequence_of(last_event_id)
     known = await find_subject(after, caller.tenant_id) if after else None
     if known is not None:
         return await _resumed(known, after, caller, request)
@@ -81,7 +81,7 @@ async def chat(asked: Chat, caller: Asker, request: Request, last_event_id: Last
 @router.get("/chat/{query_id}/events", response_model=None, responses=STREAM)
 async def follow(query_id: UUID, caller: Reader, request: Request, last_event_id: LastEventId = None) -> Response:
     """Follow an answer from its beginning, or from `Last-Event-ID`; while it is written and long after."""
-    return await _resumed(query_id, _sequence(last_event_id), caller, request)
+    return await _resumed(query_id, sequence_of(last_event_id), caller, request)
 
 
 async def _resumed(query_id: UUID, after: int, caller: Principal, request: Request) -> Response:
@@ -113,7 +113,8 @@ async def _frame(fact: Fact, query_id: UUID, tenant_id: UUID) -> str:
     return f"id: {fact.sequence}\nevent: answer\ndata: {checked.model_dump_json()}\n\n"
 
 
-def _sequence(last_event_id: str | None) -> int:
+def sequence_of(last_event_id: str | None) -> int:
+    """Return where a reader goes on; 0 is the beginning. Raises InvalidInput."""
     if last_event_id is None or not last_event_id.strip():
         return 0
     if not last_event_id.strip().isdecimal():

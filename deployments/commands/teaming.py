@@ -1,0 +1,77 @@
+"""Put a question to a team of personas."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployments.commands.options import Json, Key, State, Url
+
+if TYPE_CHECKING:
+    from deployments.commands.api import Api
+
+PAUSE_SECONDS = 1.0
+AUTO = "auto"
+OPEN = ("queued", "running")
+EXIT_CODES = {"done": 0, "failed": 1, "partial": 3, "refused": 3}  # 2 means that KowAI is not running
+
+PlanFile = Annotated[str, typer.Argument(help="A YAML file with `steps`; auto: let the planner draw up the plan.")]
+Question = Annotated[str, typer.Argument(help="What the team works on.")]
+
+
+def team(
+    plan: PlanFile,
+    question: Question,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    *,
+    state: State = None,
+) -> None:
+    """Let several personas work on a question; exit code 3 when the answer is partial or refused, 1 when it failed."""
+    from deployments.commands.api import Api
+
+    described = AUTO if plan == AUTO else _read(Path(plan))
+    with Api(url, key) as api:
+        made = _follow(api, api.post("/api/v1/teams", {"question": question, "plan": described}))
+    _print(made, as_json)
+    raise typer.Exit(EXIT_CODES[made["status"]])
+
+
+def _read(path: Path) -> str:
+    from kowai.errors import SourceMissing
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceMissing(f"{path} cannot be read as text: {error}.") from error
+
+
+def _follow(api: "Api", made: dict[str, Any]) -> dict[str, Any]:
+    """Say on standard error what each step comes to, until the team has ended."""
+    import time
+
+    said: set[tuple[str, str]] = set()
+    while True:
+        for step in made["steps"]:
+            news = (step["step"], step["state"])
+            if step["state"] != "queued" and news not in said:
+                said.add(news)
+                why = f" ({step['cause']}: {step['sentence']})" if step["cause"] else ""
+                typer.echo(f"{step['step']} by {step['persona']}: {step['state']}{why}", err=True)
+        if made["status"] not in OPEN:
+            return made
+        time.sleep(PAUSE_SECONDS)
+        made = api.get(f"/api/v1/teams/{made['team_id']}")
+
+
+def _print(made: dict[str, Any], as_json: bool) -> None:
+    from deployments.commands.printing import place_of, print_json, shortened
+
+    if as_json:
+        return print_json(made)
+    typer.echo(made["answer"] or "(no answer)")
+    for number, citation in enumerate(made["citations"], start=1):
+        typer.echo(f"\n[{number}] {place_of(citation)}\n    {shortened(citation['quote'])}")
+    cost = "unknown" if made["cost"] is None else f"{made['cost']} USD"
+    typer.echo(f"\n{made['team_id']}: {made['status']}. {made['sentence']} | cost {cost}")
