@@ -1,14 +1,10 @@
 """Tell Prefect what there is: blocks, the work pool and every deployment of prefect.yaml; safe to repeat."""
 
-import importlib
 import json
 import os
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-import yaml
-from prefect import Flow
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
@@ -26,9 +22,9 @@ from blocks.discovery import find_targets
 from blocks.embedder import PRESETS, Embedder
 from blocks.language_model import LanguageModel
 from blocks.policy import Policy
+from deployments.catalogue import catalogue, load_flow
 from kowai.settings import settings
 
-CATALOGUE = Path(__file__).parent.parent / "prefect.yaml"
 RUNS_AT_ONCE = 4
 
 
@@ -79,17 +75,6 @@ async def make_pool(client: PrefectClient, name: str) -> None:
         await client.create_work_pool(pool)
     except ObjectAlreadyExists:
         return
-
-
-def catalogue() -> list[dict[str, Any]]:
-    """Return the deployments that prefect.yaml lists."""
-    return yaml.safe_load(CATALOGUE.read_text())["deployments"]
-
-
-def load_flow(entrypoint: str) -> Flow[..., Any]:
-    """Return the flow that a module-path entrypoint names."""
-    module, _, attribute = entrypoint.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
 
 
 async def deploy(client: PrefectClient, stanza: dict[str, Any]) -> None:

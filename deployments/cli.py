@@ -13,6 +13,7 @@ from deployments.commands import (
     entering,
     evaluating,
     experimenting,
+    flowing,
     graphing,
     guarding,
     holding,
@@ -62,7 +63,7 @@ for command in (holding.documents, holding.forget):
     app.command()(command)
 for command in (entering.login, entering.logout, allowing.allowances):
     app.command()(command)
-for group in (batching.app, entering.users, entering.keys, auditing.audit, hosting.tenants):
+for group in (batching.app, entering.users, entering.keys, auditing.audit, hosting.tenants, flowing.workflows):
     app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
 app.add_typer(sourcing.app, name="sources")

@@ -7,7 +7,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-from deployments.bootstrap import catalogue, load_flow
+from deployments.catalogue import catalogue, load_flow
 from deployments.pools import load_pool
 from kowai.errors import InvalidInput
 from kowai.settings import settings

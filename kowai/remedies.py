@@ -6,6 +6,7 @@ REMEDIES = {
     "abandoned": "The worker died on it again and again: look for what kills it in the worker's log, or leave it out.",
     "bad_record": "Mend the line so that it is one JSON object with `_id` and `text`, then replay.",
     "bomb": "It unpacks to far more than is read: unpack it yourself and ingest what you need.",
+    "cancelled": "Somebody called its ingestion off: replay it if it is wanted after all.",
     "corrupt": "Open the file in the program that made it, save it again, then replay.",
     "document_too_large": "Split the document, or raise KOWAI_MAX_DOCUMENT_BYTES, then replay.",
     "duplicate_id": "Give every record of the file its own `_id`, then replay.",

@@ -26,6 +26,7 @@ PUT_OFF = text(
 NOTE_RUNS = text(
     "with told as (select * from unnest(cast(:ids as uuid[]), cast(:runs as uuid[])) as t (id, run)),"
     " noted as (update query q set flow_run_id = told.run from told where q.id = told.id),"
+    " begun as (update workflow_run w set flow_run_id = told.run from told where w.id = told.id),"
     " marked as (update batch b set flow_run_id = told.run from told where b.id = told.id)"
     " update ingestion i set flow_run_id = told.run from told where i.id = told.id"
 )

@@ -26,6 +26,7 @@ class StandIn:
         self.app.post("/deployments/{deployment_id}/create_flow_run/bulk")(self._create_many)
         self.app.post("/flow_runs/{run_id}/set_state")(self._set_state)
         self.app.post("/flow_runs/bulk_set_state")(self._set_states)
+        self.app.post("/flow_runs/filter")(self._filtered)
         self.app.post("/events")(self._record)
         self.app.get("/health")(lambda: True)
 
@@ -60,6 +61,12 @@ class StandIn:
         self.states.append((run_id, state["type"]))
         self.messages.append(state["message"])
         return {}
+
+    async def _filtered(self, request: Request) -> list[dict[str, Any]]:
+        wanted: list[str] = (await request.json())["flow_runs"]["id"]["any_"]
+        kinds = {run["id"]: "SCHEDULED" for run in self.runs.values()} | dict(self.states)
+        found = {run_id: kinds[run_id] for run_id in wanted if run_id in kinds}
+        return [{"id": one, "state": {"type": kind, "name": kind.title()}} for one, kind in found.items()]
 
     async def _set_states(self, request: Request) -> dict[str, Any]:
         body = await request.json()

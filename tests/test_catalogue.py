@@ -7,10 +7,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from prefect import Flow
 
-from deployments.bootstrap import catalogue, load_flow
+from deployments.catalogue import catalogue, load_flow
 from deployments.shim.app import app
 from deployments.shim.identity import Permission, anyone
+from deployments.shim.openings import NOT_OFFERED, WORKFLOWS, Workflow
 from kowai.loaders import Loader
+from kowai.permissions import LEAST_ROLE
 from kowai.personas import personas
 from kowai.registry import discover
 
@@ -39,6 +41,19 @@ def test_the_form_of_every_deployment_explains_itself(stanza: dict[str, Any]) ->
 @pytest.mark.parametrize("stanza", STANZAS, ids=lambda stanza: stanza["name"])
 def test_every_schedule_has_a_time_zone(stanza: dict[str, Any]) -> None:
     assert all(schedule["cron"] and schedule["timezone"] for schedule in stanza.get("schedules", []))
+
+
+@pytest.mark.parametrize("stanza", STANZAS, ids=lambda stanza: stanza["name"])
+def test_every_deployment_is_offered_through_the_api_or_says_why_not(stanza: dict[str, Any]) -> None:
+    assert (stanza["name"] in WORKFLOWS) != (stanza["name"] in NOT_OFFERED), "name it in deployments/shim/openings.py"
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS.keys())
+def test_every_workflow_takes_a_known_permission_and_is_carried_out_by_a_deployment(workflow: Workflow) -> None:
+    flow_name, _, name = workflow.carried_out_by.partition("/")
+    (stanza,) = [stanza for stanza in STANZAS if stanza["name"] == name]
+    assert load_flow(stanza["entrypoint"]).name == flow_name
+    assert workflow.permission in LEAST_ROLE
 
 
 def test_deployments_have_names_of_their_own() -> None:

@@ -71,10 +71,15 @@ class Permission:
 
     async def __call__(self, request: Request, caller: Annotated[Principal, Depends(authenticate)]) -> Principal:
         request.state.permission = self.name
-        require(self.name, caller.role, caller.scopes)
-        if self.name in SPENDING and caller.tokens_left is not None and caller.tokens_left <= 0:
-            raise TokensExhausted("The model tokens of this day are used up.", retry_after=UNTIL_TOKENS_RETURN)
+        let_pass(self.name, caller)
         return caller
+
+
+def let_pass(permission: str, caller: Principal) -> None:
+    """Let pass who has the permission and, where it spends, tokens. Raises Forbidden and TokensExhausted."""
+    require(permission, caller.role, caller.scopes)
+    if permission in SPENDING and caller.tokens_left is not None and caller.tokens_left <= 0:
+        raise TokensExhausted("The model tokens of this day are used up.", retry_after=UNTIL_TOKENS_RETURN)
 
 
 def may(permission: str) -> Permission:

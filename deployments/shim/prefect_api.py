@@ -11,7 +11,8 @@ import httpx
 from kowai.errors import Unavailable
 from tasks.step import StepRun
 
-StateType = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+StateType = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLING", "CANCELLED"]
+FINAL = frozenset({"completed", "failed", "crashed", "cancelled"})
 BUSY_DELAYS = (0.03, 0.1, 0.3)
 PATIENCE = httpx.Timeout(10.0, connect=2.0)
 
@@ -81,6 +82,19 @@ class PrefectApi:
         """Fill in the form that a suspended run waits for; False when it does not wait, or no longer."""
         reply = await self._call("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": dict(run_input)})
         return reply["status"] == "ACCEPT"
+
+    async def cancel(self, flow_run_id: UUID) -> None:
+        """Ask for the end of a run: one that no worker has begun is cancelled at once; one that has ended stays so."""
+        await self._call("POST", f"/flow_runs/{flow_run_id}/set_state", {"state": state("CANCELLING"), "force": False})
+
+    async def read_states(self, flow_run_ids: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
+        """Return the type, in small letters, and the name of the state of up to 200 runs, of those that are known."""
+        if not flow_run_ids:
+            return {}
+        wanted = {"flow_runs": {"id": {"any_": [str(each) for each in flow_run_ids]}}, "limit": 200}
+        runs = await self._call("POST", "/flow_runs/filter", wanted)
+        states = {UUID(run["id"]): run["state"] for run in runs if run["state"]}
+        return {run_id: (known["type"].lower(), known["name"]) for run_id, known in states.items()}
 
     async def record_steps(self, runs: Mapping[UUID, Sequence[StepRun]]) -> None:
         """Record each step of these runs as a task run, with the times at which it really ran."""

@@ -18,7 +18,7 @@ class RunRecord(Value):
     """Hold one run's ids, times and outcome: never text. Until it is closed a run in this process reads as crashed."""
 
     deployment: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Any]
     started_at: datetime
     ended_at: datetime | None = None
     flow_run_id: UUID | None = None
@@ -37,7 +37,7 @@ class RunRecord(Value):
         created: dict[str, Any] = {
             "parameters": dict(self.parameters),
             "idempotency_key": f"{subject_id}:{self.started_at.timestamp()}",
-            "tags": [f"{name}:{value}" for name, value in self.parameters.items()],
+            "tags": [f"{name}:{value}" for name, value in self.parameters.items() if isinstance(value, str)],
         }
         if self.request_id:
             created["tags"].append(f"{TAG}{self.request_id}")

@@ -24,17 +24,22 @@ SHOWN_AFTER_SECONDS = 1.0
 
 
 class Opening(NamedTuple):
-    """Hold what a run's record begins with, before its subject is stored."""
+    """Hold what a run's record begins with, before its subject is stored.
+
+    `given` are the run's parameters where they are more than the ids of its subject and its tenant.
+    """
 
     deployment: str
     tenant_id: UUID
     started_at: datetime
     state: StateType = "CRASHED"
+    given: Mapping[str, Any] | None = None
 
     def record(self, subject: Mapping[str, UUID]) -> RunRecord:
-        parameters = {name: str(value) for name, value in {**subject, "tenant_id": self.tenant_id}.items()}
+        ids = {name: str(value) for name, value in {**subject, "tenant_id": self.tenant_id}.items()}
+        given = ids if self.given is None else self.given
         known = {"deployment": self.deployment, "started_at": self.started_at, "state": self.state}
-        return RunRecord.model_validate({**known, "parameters": parameters, "request_id": request_id()})
+        return RunRecord.model_validate({**known, "parameters": given, "request_id": request_id()})
 
     def entry(self, subject: Mapping[str, UUID]) -> outbox.Entry:
         (subject_id,) = subject.values()

@@ -67,5 +67,5 @@ async def test_operators_read_what_happened_newest_first(people: People, tenant:
 
 
 async def test_no_permission_is_without_a_route(people: People) -> None:
-    coming = {"workflows.read", "workflows.run", "prefect.use"}
+    coming = {"prefect.use"}
     assert {operation.permission for operation in operations(people)} - {None} == set(LEAST_ROLE) - coming

@@ -12,7 +12,8 @@ from prefect.testing.utilities import prefect_test_harness
 from prefect_docker.worker import DockerWorker, DockerWorkerJobConfiguration
 
 from deployments import pools, scale
-from deployments.bootstrap import CATALOGUE, catalogue, deploy, load_flow, make_pool
+from deployments.bootstrap import deploy, make_pool
+from deployments.catalogue import CATALOGUE, catalogue, load_flow
 from deployments.warm.hosts import keep_to_one_host
 from kowai.errors import CannotStart, InvalidInput
 from kowai.settings import settings

@@ -17,7 +17,8 @@ from prefect.states import Pending
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks.database import Database
-from deployments.bootstrap import catalogue, deploy, make_pool
+from deployments.bootstrap import deploy, make_pool
+from deployments.catalogue import catalogue
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
 from deployments.shim.prefect_api import PrefectApi

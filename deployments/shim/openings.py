@@ -1,0 +1,139 @@
+"""What stands behind each workflow that may be started through the API: a permission, and how its text stays here."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+from uuid import UUID, uuid4
+
+from deployments.shim.identity import Principal
+from kowai.errors import InvalidInput
+from kowai.question_sets import read_rows
+from tasks.batches import Order, receive_batch
+from tasks.evaluations import Trial, receive_evaluation
+from tasks.hosting import read_tenant
+from tasks.promote import receive_promotion
+from tasks.question_sets import find_question_set, receive_question_set
+from tasks.receive import Inquiry, receive_ingestion, receive_query
+from tasks.sources import remember, remembered_sources
+from tasks.suites import find_suite
+
+CODE = re.compile(r"[a-z0-9_-]{1,50}")
+
+Given = Mapping[str, Any]
+
+
+class Opened(NamedTuple):
+    """Hold what a run is given: ids, figures, dates and codes; what people wrote is stored behind the ids."""
+
+    id: UUID
+    parameters: Given
+
+
+Opening = Callable[[Given, Principal], Awaitable[Opened]]
+
+
+class Workflow(NamedTuple):
+    """Offer a deployment: the permission it takes, the one that carries it out, and what a run of that is given.
+
+    `result` is the route that shows what came of it; `hidden` are parameters that nobody sets here, beside the tenant.
+    """
+
+    permission: str
+    carried_out_by: str
+    open: Opening
+    result: str | None = None
+    hidden: tuple[str, ...] = ()
+
+
+async def as_it_is(given: Given, caller: Principal) -> Opened:
+    """Hand ids, figures, dates and codes on, with the caller's tenant. Raises InvalidInput for anything like text."""
+    _refuse_text(list(given.values()))
+    tenant = await read_tenant(caller.tenant_id)
+    return Opened(uuid4(), {**given, "tenant": tenant.name})
+
+
+def _refuse_text(values: list[Any]) -> None:
+    for value in values:
+        if isinstance(value, list):
+            _refuse_text(cast("list[Any]", value))
+        elif isinstance(value, str) and not CODE.fullmatch(value):
+            raise InvalidInput("Only ids, dates and codes such as fetch_timeout can be given here.")
+
+
+async def a_question(given: Given, caller: Principal) -> Opened:
+    inquiry = Inquiry(given["question"], given["persona"], asked_by=caller.id)
+    return _stored(caller, query_id=await receive_query(inquiry, caller.tenant_id))
+
+
+async def an_ingestion(given: Given, caller: Principal) -> Opened:
+    if given["sources"]:
+        await remember(given["sources"], caller.tenant_id)
+    uris = given["sources"] or await remembered_sources(caller.tenant_id)
+    sources = [{"uri": uri} for uri in uris]
+    return _stored(caller, ingestion_id=await receive_ingestion(sources, caller.tenant_id))
+
+
+async def a_batch(given: Given, caller: Principal) -> Opened:
+    if bool(given["questions"]) == bool(given["question_set"]):
+        raise InvalidInput("Give either questions or question_set.")
+    if given["questions"]:
+        parsed = read_rows(given["questions"])
+        if parsed.bad:
+            raise parsed.bad[0].error
+        set_id = await receive_question_set("sent with a batch", parsed.questions, caller.tenant_id)
+    else:
+        set_id = await find_question_set(given["question_set"], caller.tenant_id)
+    order = Order(set_id, given["personas"], given["dry_run"], Decimal(given["approve_above"]), caller.id)
+    return _stored(caller, batch_id=await receive_batch(order, caller.tenant_id))
+
+
+async def an_evaluation(given: Given, caller: Principal) -> Opened:
+    if not given["suite"]:
+        raise InvalidInput("Name the suite; evaluate-nightly evaluates them all.")
+    suite_id = await find_suite(given["suite"], caller.tenant_id)
+    trial = Trial(suite_id, given["personas"], given["judged"], versions=[UUID(one) for one in given["candidates"]])
+    return _stored(caller, evaluation_id=await receive_evaluation(trial, caller.tenant_id))
+
+
+async def a_promotion(given: Given, caller: Principal) -> Opened:
+    suite_id = await find_suite(given["suite"], caller.tenant_id)
+    promotion_id = await receive_promotion(UUID(given["version"]), suite_id, caller.tenant_id)
+    return _stored(caller, promotion_id=promotion_id)
+
+
+def _stored(caller: Principal, **subject: UUID) -> Opened:
+    (subject_id,) = subject.values()
+    return Opened(subject_id, {name: str(value) for name, value in {**subject, "tenant_id": caller.tenant_id}.items()})
+
+
+WORKFLOWS = {
+    "ask": Workflow(
+        "questions.ask", "answer-query/answer-query", a_question, "/api/v1/query/{}", hidden=("show_text",)
+    ),
+    "evaluate": Workflow("evaluations.run", "evaluate/run-stored-evaluation", an_evaluation, "/api/v1/evaluations/{}"),
+    "evaluate-nightly": Workflow(
+        "evaluations.run",
+        "evaluate/evaluate-nightly",
+        as_it_is,
+        hidden=("suite", "personas", "judged", "candidates"),
+    ),
+    "ingest-documents": Workflow("sources.write", "ingest-stored/ingest-stored", an_ingestion, "/api/v1/ingestions/{}"),
+    "ingest-nightly": Workflow("sources.write", "ingest-due/ingest-nightly", as_it_is),
+    "promote": Workflow("versions.promote", "promote/run-stored-promotion", a_promotion, "/api/v1/promotions/{}"),
+    "reconcile": Workflow("documents.delete", "reconcile/reconcile", as_it_is),
+    "replay-dead-letters": Workflow("documents.write", "replay-dead-letters/replay-dead-letters", as_it_is),
+    "report-costs": Workflow("costs.read", "report-costs/report-costs", as_it_is),
+    "run-personas": Workflow("batches.run", "run-personas/run-stored-batch", a_batch, "/api/v1/batches/{}"),
+    "watch-live": Workflow("versions.promote", "watch-live/watch-live", as_it_is),
+}
+NOT_OFFERED = {
+    "answer-query": "carries out `ask`",
+    "forget-document": "its parameter is a document's name: DELETE /api/v1/documents/{id}",
+    "ingest-stored": "carries out `ingest-documents`",
+    "reindex": "moves all tenants: POST /api/v1/reindex",
+    "reindex-stored": "carries out `reindex`",
+    "run-stored-batch": "carries out `run-personas`",
+    "run-stored-evaluation": "carries out `evaluate`",
+    "run-stored-promotion": "carries out `promote`",
+}

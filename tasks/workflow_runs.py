@@ -1,0 +1,94 @@
+"""Runs of workflows that somebody started through the API: whose they are, and how they are called off."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Executable, insert, select, text
+from sqlmodel import col
+
+from blocks.connections import database
+from kowai.errors import NotFound
+from kowai.tables.workflows import WorkflowRun
+from kowai.types import Value
+from tasks.batches import decline
+from tasks.record import close_stopped
+
+COLUMNS: list[Any] = [
+    getattr(WorkflowRun, name)
+    for name in ("id", "workflow", "requested_by", "flow_run_id", "cancelled_at", "created_at")
+]
+SENTENCE = "It was cancelled."
+
+# Waits for a delivery that is under way, so that afterwards the run is either in Prefect or will never be.
+TAKE_BACK = text("update outbox set delivered_at = now() where id = :id and delivered_at is null")
+CANCEL = text("update workflow_run set cancelled_at = coalesce(cancelled_at, now()) where id = :id")
+STOP_ITEMS = text("""
+update ingestion_item set state = 'dead', cause = 'cancelled', sentence = :sentence
+where ingestion_id = :id and state in ('queued', 'running')
+""")
+END_INGESTION = text("update ingestion set finished_at = now() where id = :id and finished_at is null")
+END_PROMOTION = text("""
+update promotion set outcome = 'refused', sentence = :sentence, finished_at = now() where id = :id and outcome is null
+""")
+
+
+class Wish(NamedTuple):
+    """Hold who wants which workflow to run; the id is also its question's, batch's, ingestion's or the like."""
+
+    id: UUID
+    workflow: str
+    requested_by: UUID
+
+
+class StartedRun(Value):
+    """Show a run that was accepted; without a `flow_run_id` Prefect has not been told of it yet."""
+
+    id: UUID
+    workflow: str
+    requested_by: UUID
+    flow_run_id: UUID | None
+    cancelled_at: datetime | None
+    created_at: datetime
+
+
+async def receive_run(wish: Wish, tenant_id: UUID, along: Callable[[], Executable]) -> None:
+    """Store a run with what tells Prefect of it, in one transaction: accepted is never forgotten."""
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(insert(WorkflowRun).values(tenant_id=tenant_id, **wish._asdict()))
+        await connection.execute(along())
+
+
+async def find_run(run_id: UUID, tenant_id: UUID) -> StartedRun:
+    """Return a run of this tenant. Raises NotFound."""
+    async with (await database()).transaction(tenant_id) as connection:
+        found = await connection.execute(select(*COLUMNS).where(col(WorkflowRun.id) == run_id))
+        row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no such run.")
+    return StartedRun(**row)
+
+
+async def list_runs(tenant_id: UUID, *, limit: int) -> list[StartedRun]:
+    """Return the tenant's runs, newest first."""
+    newest = select(*COLUMNS).order_by(col(WorkflowRun.created_at).desc()).limit(limit)
+    async with (await database()).transaction(tenant_id) as connection:
+        return [StartedRun(**row) for row in (await connection.execute(newest)).mappings()]
+
+
+async def call_off(run_id: UUID, tenant_id: UUID) -> StartedRun:
+    """End what the run works on, so that nothing of it is taken up again; Prefect has still to be told of it.
+
+    Items of a batch or an ingestion that are not done are refused or dead. Raises NotFound.
+    """
+    values = {"id": run_id, "sentence": SENTENCE}
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(TAKE_BACK, {"id": run_id})
+        await connection.execute(CANCEL, {"id": run_id})
+        await connection.execute(STOP_ITEMS, values)
+        await connection.execute(END_INGESTION, {"id": run_id})
+        await connection.execute(END_PROMOTION, values)
+    await close_stopped(run_id, tenant_id, SENTENCE)
+    await decline(run_id, tenant_id, SENTENCE)
+    return await find_run(run_id, tenant_id)
