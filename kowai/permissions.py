@@ -46,14 +46,15 @@ LEAST_ROLE = {
     # Decide for all tenants.
     "tenants.manage": "platform_admin",
     "platform.read": "platform_admin",  # sums over all tenants
-    "prefect.use": "platform_admin",  # Prefect knows no tenants
+    "prefect.read": "platform_admin",  # Prefect knows no tenants
+    "prefect.use": "platform_admin",
 }
 
 # What may call a model, and so stops when the day's tokens are used up.
 SPENDING = frozenset({"questions.ask", "answers.replay", "batches.run", "evaluations.run", "teams.run"})
 
 # What changes nothing though it is posted, or leaves a record of its own that names who did it.
-UNAUDITED = frozenset({"questions.ask", "documents.search", "embeddings.make"})
+UNAUDITED = frozenset({"prefect.read", "questions.ask", "documents.search", "embeddings.make"})
 # What shows a secret once: a new key, a password's reset token.
 SHOWING_SECRETS = frozenset({"account.use", "keys.manage", "users.manage", "tenants.manage"})
 # What shows other people's doings, so that reading it is written down as well.

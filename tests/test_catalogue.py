@@ -82,6 +82,11 @@ def test_every_route_declares_the_one_permission_it_takes(route: Any) -> None:
     assert len(declared) == 1, 'declare it: caller: Annotated[Principal, Depends(may("documents.read"))]'
 
 
+def test_every_permission_opens_a_route() -> None:
+    opened = [found for route in ROUTES for found in permissions(getattr(route, "dependant", Dependant()))]
+    assert {one.name for one in opened if isinstance(one, Permission)} == set(LEAST_ROLE)
+
+
 def permissions(dependant: Dependant) -> list[object]:
     """Return what a route's dependencies ask of its caller; `anyone` asks for nothing, on purpose."""
     own = [dependant.call] if dependant.call is anyone or isinstance(dependant.call, Permission) else []

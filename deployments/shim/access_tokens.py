@@ -25,7 +25,7 @@ class Caller(NamedTuple):
 def make_access_token(caller: Caller, now: datetime) -> str:
     claims = {"iss": WHO, "aud": WHO, "sub": str(caller.user_id), "tenant": str(caller.tenant_id)}
     claims |= {"login": str(caller.family), "jti": str(uuid4())}
-    return jwt.encode(claims | {"iat": now, "exp": now + LIFETIME}, _key(), algorithm=ALGORITHM)
+    return jwt.encode(claims | {"iat": now, "exp": now + LIFETIME}, signing_key(), algorithm=ALGORITHM)
 
 
 def read_access_token(token: str) -> Caller:
@@ -33,14 +33,14 @@ def read_access_token(token: str) -> Caller:
     try:
         jwt.get_unverified_header(token)  # what is no token at all is refused without a key, too
         claims: dict[str, Any] = jwt.decode(
-            token, _key(), algorithms=[ALGORITHM], issuer=WHO, audience=WHO, options={"require": CLAIMS}
+            token, signing_key(), algorithms=[ALGORITHM], issuer=WHO, audience=WHO, options={"require": CLAIMS}
         )
         return Caller(UUID(claims["tenant"]), UUID(claims["sub"]), UUID(claims["login"]))
     except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as error:
         raise Unauthenticated("This access token is wrong or expired: refresh it or log in again.") from error
 
 
-def _key() -> str:
+def signing_key() -> str:
     """Return what signs tokens: KOWAI_TOKEN_KEY, or the state's secret. Raises Misconfigured when there is neither."""
     given, path = settings().token_key, settings().secrets / "token-key"
     if given is None and not path.exists():

@@ -5,10 +5,11 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from deployments.logs import configure
+from deployments.shim.console import LoginFirst
 from kowai.errors import KowaiError
 from kowai.limits import LimitReached
 
@@ -35,10 +36,12 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unknown)
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, KowaiError)
     if error.http_status >= 500:
         log.error("request failed", code=error.code, operator=error.operator)
+    if isinstance(error, LoginFirst):
+        return RedirectResponse(error.place, 303)
     status = _status(request, error.http_status)
     told = body(error.code, error.sentence, status, getattr(error, "param", None))
     return JSONResponse(told, status, headers=_headers(error))

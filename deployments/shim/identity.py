@@ -39,7 +39,17 @@ async def authenticate(
     """Return who calls and count the request. Raises Unauthenticated, TenantSuspended and LimitReached."""
     if credentials is None:
         raise Unauthenticated("Send an API key or an access token: Authorization: Bearer ...")
-    tenant_id, entrant = await _enter(credentials.credentials, request.headers.get(WHICH_TENANT))
+    return await identify(request, credentials.credentials)
+
+
+async def identify(request: Request, token: str) -> Principal:
+    """Return whom a token speaks for. Raises as `authenticate` does."""
+    tenant_id, entrant = await _enter(token, request.headers.get(WHICH_TENANT))
+    return principal_of(request, tenant_id, entrant)
+
+
+def principal_of(request: Request, tenant_id: UUID, entrant: Entrant) -> Principal:
+    """Remember with the request who makes it and what is left to them. Raises LimitReached."""
     request.state.quotas = entrant.quotas
     check(entrant.quotas)
     principal = Principal(

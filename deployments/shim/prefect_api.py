@@ -7,7 +7,9 @@ from typing import Any, Literal
 from uuid import UUID, uuid5
 
 import httpx
+from fastapi import Request, Response
 
+from deployments.shim.forwarding import forward
 from kowai.errors import Unavailable
 from tasks.step import StepRun
 
@@ -101,6 +103,10 @@ class PrefectApi:
         events = [step_event(run, step, place) for run, steps in runs.items() for place, step in enumerate(steps)]
         if events:
             await self._call("POST", "/events", events)
+
+    async def forward(self, request: Request, path: str) -> Response:
+        """Hand somebody's own call on, as us."""
+        return await forward(self._client, request, path)
 
     async def _deployment_id(self, name: str) -> UUID:
         if name not in self._deployments:

@@ -1,6 +1,5 @@
 """A shim that serves, over real HTTP, a tenant who has two sentences about tea."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import insert
 
@@ -27,6 +25,7 @@ from kowai.settings import settings
 from kowai.tables.identity import ApiKey
 from tasks.receive import receive_ingestion
 from tasks.step import traced
+from tests.deployments.serving import serving as serving_app
 from tests.model_server import ModelServer, serving
 
 TEA = "Green tea is steeped for three minutes at 80 degrees.\n\nBlack tea is steeped for five minutes at 95 degrees.\n"
@@ -48,13 +47,8 @@ class Shim(NamedTuple):
 @asynccontextmanager
 async def listening() -> AsyncIterator[str]:
     """Serve one application until the block ends; two are as two processes, for they share only the database."""
-    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_level="warning", ws="none"))
-    at_work = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await at_work
+    async with serving_app(create_app()) as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from kowai.permissions import LEAST_ROLE
 from tests.deployments.conftest import People
-from tests.deployments.test_probes import operations
 
 ME = "/api/v1/auth/me"
 PATH = "/api/v1/allowances"
@@ -64,8 +62,3 @@ async def test_operators_read_what_happened_newest_first(people: People, tenant:
         done = (await operator.get("/api/v1/events", params={"kind": "query.done"})).json()
     assert [event["kind"] for event in everything] == ["query.done", "query.queued"]
     assert done == everything[:1]
-
-
-async def test_no_permission_is_without_a_route(people: People) -> None:
-    coming = {"prefect.use"}
-    assert {operation.permission for operation in operations(people)} - {None} == set(LEAST_ROLE) - coming

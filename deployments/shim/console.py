@@ -1,0 +1,104 @@
+"""Who may look at Prefect through the shim: by a key as everywhere, or by the cookie that a browser got for one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import jwt
+from fastapi import Depends, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials
+
+from deployments.shim.access_tokens import ALGORITHM, WHO, read_access_token, signing_key
+from deployments.shim.identity import Permission, Principal, bearer, identify, let_pass, principal_of
+from kowai.errors import Forbidden, Unauthenticated
+from kowai.keys import PREFIX, parse_key
+from kowai.permissions import known
+from tasks.enter import enter_as_user, enter_by_key
+
+COOKIE = "kowai_prefect"
+PATH = "/prefect"
+AUDIENCE = "kowai-prefect"
+LIFETIME = timedelta(hours=1)
+CLAIMS = ["iss", "aud", "exp", "tenant"]
+
+
+class LoginFirst(Unauthenticated):
+    """Send a browser that asks for a page to where it can log in."""
+
+    place = f"{PATH}/login"
+
+
+@dataclass(frozen=True)
+class Visit(Permission):
+    """Let pass as a permission does, also by cookie; what changes something has to come from our own pages."""
+
+    async def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    ) -> Principal:
+        request.state.permission = self.name
+        if credentials is not None:
+            caller = await identify(request, credentials.credentials)
+        elif COOKIE in request.cookies:
+            _refuse_other_sites(request)
+            caller = await _recognise(request, request.cookies[COOKIE])
+        else:
+            raise _stranger(request)
+        let_pass(self.name, caller)
+        return caller
+
+
+def visit(permission: str) -> Visit:
+    return Visit(known(permission))
+
+
+def admit_browser(response: Response, token: str, request: Request) -> None:
+    """Give a browser a cookie that stands for the key or login it has shown; it ends with that, or after an hour."""
+    if token.startswith(f"{PREFIX}_"):
+        key = parse_key(token)
+        who: dict[str, Any] = {"tenant": str(key.tenant_id), "key": key.digest}
+    else:
+        caller = read_access_token(token)
+        who = {"tenant": str(caller.tenant_id), "user": str(caller.user_id), "login": str(caller.family)}
+    claims = who | {"iss": WHO, "aud": AUDIENCE, "exp": datetime.now(UTC) + LIFETIME}
+    response.set_cookie(
+        COOKIE,
+        jwt.encode(claims, signing_key(), algorithm=ALGORITHM),
+        max_age=int(LIFETIME.total_seconds()),
+        path=PATH,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+
+
+async def _recognise(request: Request, cookie: str) -> Principal:
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            cookie,
+            signing_key(),
+            algorithms=[ALGORITHM],
+            issuer=WHO,
+            audience=AUDIENCE,
+            options={"require": CLAIMS},
+        )
+        tenant_id = UUID(claims["tenant"])
+        if "key" in claims:
+            entrant = await enter_by_key(claims["key"], tenant_id)
+        else:
+            entrant = await enter_as_user(UUID(claims["user"]), UUID(claims["login"]), tenant_id)
+    except (jwt.InvalidTokenError, Unauthenticated) as error:
+        raise _stranger(request) from error
+    return principal_of(request, tenant_id, entrant)
+
+
+def _stranger(request: Request) -> Unauthenticated:
+    wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return (LoginFirst if wants_page else Unauthenticated)(f"Log in at {PATH}/login, or send a key.")
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Refuse a change that a page of another site makes a browser send (Sec-Fetch-Site, W3C Fetch Metadata)."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if request.method != "GET" and site != "same-origin":
+        raise Forbidden("This was sent by a page of another site.")
