@@ -124,16 +124,20 @@ WORKFLOWS = {
     "reconcile": Workflow("documents.delete", "reconcile/reconcile", as_it_is),
     "replay-dead-letters": Workflow("documents.write", "replay-dead-letters/replay-dead-letters", as_it_is),
     "report-costs": Workflow("costs.read", "report-costs/report-costs", as_it_is),
+    "report-usage": Workflow("costs.read", "report-usage/report-usage", as_it_is),
     "run-personas": Workflow("batches.run", "run-personas/run-stored-batch", a_batch, "/api/v1/batches/{}"),
+    "watch-experiments": Workflow("versions.promote", "watch-experiments/watch-experiments", as_it_is),
     "watch-live": Workflow("versions.promote", "watch-live/watch-live", as_it_is),
 }
 NOT_OFFERED = {
     "answer-query": "carries out `ask`",
     "forget-document": "its parameter is a document's name: DELETE /api/v1/documents/{id}",
     "ingest-stored": "carries out `ingest-documents`",
+    "optimise": "POST /api/v1/optimisations",
     "reindex": "moves all tenants: POST /api/v1/reindex",
     "reindex-stored": "carries out `reindex`",
     "run-stored-batch": "carries out `run-personas`",
     "run-stored-evaluation": "carries out `evaluate`",
+    "run-stored-optimisation": "carries out `optimise`",
     "run-stored-promotion": "carries out `promote`",
 }
