@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database, embedder
 from kowai import spaces
-from kowai.errors import KowaiError, NotFound, SpaceUnready
+from kowai.errors import KowaiError, Misconfigured, NotFound, SpaceUnready
 from kowai.space_evaluation import Asked, Comparison, recall_of
 from kowai.tenancy import ENTER
 from tasks import metered
@@ -33,8 +33,11 @@ FORGOTTEN = 20_000  # vectors deleted in one transaction
 
 @step
 async def begin_space(block: str) -> StoredSpace:
-    """Return the space of an embedder block, made if there was none. Raises SpaceUnready and Misconfigured."""
-    wanted = (await embedder(block)).space
+    """Return the space of an embedder block, made if there was none. Raises SpaceUnready, and NotFound for no block."""
+    try:
+        wanted = (await embedder(block)).space
+    except Misconfigured as error:
+        raise NotFound(error.sentence) from error
     model = {"model": wanted.model, "dimensions": wanted.dimensions, "embedder": block}
     try:
         async with (await database()).engine().begin() as connection:
