@@ -17,6 +17,7 @@ from tasks.question_sets import find_question_set, receive_question_set
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.sources import remember, remembered_sources
 from tasks.suites import find_suite
+from tasks.teams import Assignment, receive_team
 
 CODE = re.compile(r"[a-z0-9_-]{1,50}")
 
@@ -102,6 +103,11 @@ async def a_promotion(given: Given, caller: Principal) -> Opened:
     return _stored(caller, promotion_id=promotion_id)
 
 
+async def a_team(given: Given, caller: Principal) -> Opened:
+    assignment = Assignment(given["question"], given["plan"], asked_by=caller.id)
+    return _stored(caller, team_id=await receive_team(assignment, caller.tenant_id))
+
+
 def _stored(caller: Principal, **subject: UUID) -> Opened:
     (subject_id,) = subject.values()
     return Opened(subject_id, {name: str(value) for name, value in {**subject, "tenant_id": caller.tenant_id}.items()})
@@ -126,6 +132,7 @@ WORKFLOWS = {
     "report-costs": Workflow("costs.read", "report-costs/report-costs", as_it_is),
     "report-usage": Workflow("costs.read", "report-usage/report-usage", as_it_is),
     "run-personas": Workflow("batches.run", "run-personas/run-stored-batch", a_batch, "/api/v1/batches/{}"),
+    "run-team": Workflow("teams.run", "run-team/run-stored-team", a_team, "/api/v1/teams/{}"),
     "watch-experiments": Workflow("versions.promote", "watch-experiments/watch-experiments", as_it_is),
     "watch-live": Workflow("versions.promote", "watch-live/watch-live", as_it_is),
 }
@@ -140,4 +147,5 @@ NOT_OFFERED = {
     "run-stored-evaluation": "carries out `evaluate`",
     "run-stored-optimisation": "carries out `optimise`",
     "run-stored-promotion": "carries out `promote`",
+    "run-stored-team": "carries out `run-team`",
 }
