@@ -63,6 +63,8 @@ def in_a_child(ingestion_id: UUID, tenant_id: UUID, boundary: int) -> int:
 
 def main() -> None:
     """Read an ingestion, its tenant and a boundary from each line; write which signals ended its two children."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # steps log to the standard output
     steps._step = counted_step
     import flows.ingest  # noqa: F401 -- once, for all the children
 
@@ -72,8 +74,8 @@ def main() -> None:
         ingestion_id, tenant_id, boundary = line.split()
         known = UUID(ingestion_id), UUID(tenant_id)
         ends = in_a_child(*known, int(boundary)), in_a_child(*known, 0)
-        sys.stdout.write(f"{ends[0]} {ends[1]}\n")
-        sys.stdout.flush()
+        replies.write(f"{ends[0]} {ends[1]}\n")
+        replies.flush()
 
 
 if __name__ == "__main__":
