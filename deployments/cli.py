@@ -32,6 +32,7 @@ from deployments.commands import (
     spending,
     teaming,
 )
+from deployments.commands.projecting import appwrite
 from kowai.errors import KowaiError
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ for group in (batching.app, entering.users, entering.keys, auditing.audit, hosti
     app.add_typer(group)
 app.command("replay-dead-letters")(holding.replay)
 app.add_typer(sourcing.app, name="sources")
+app.add_typer(appwrite)
 for command in (
     conversing.chat,
     conversing.conversations,

@@ -9,6 +9,7 @@ from kowai.settings import settings
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.history import retire_versions
+from tasks.hosting import remove_files
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.remove import remove_originals, sweep_bucket
 from tasks.tenants import find_tenants, for_each
@@ -37,6 +38,7 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
     mended["chunks that had no vector"] = await mend_vectors(tenant_id)
     mended["documents not yet compared"] = await compare_documents(tenant_id)
     mended["originals of deleted documents"] = await remove_originals(tenant_id)
+    await remove_files(tenant_id)
     mended["files that nothing refers to"] = await sweep_bucket(tenant_id)
     mended["exports past their keeping"] = await sweep_exports(tenant_id)
     mended["versions past their keeping"] = await retire_versions(tenant_id, versions=keep_versions, days=keep_days)

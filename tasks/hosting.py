@@ -19,6 +19,7 @@ from kowai.tenant_tables import tenant_tables
 from kowai.types import Value
 from tasks import outbox
 from tasks.forget import Certificate, certify
+from tasks.mirror import erase_mirror
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 REMOVAL = "remove-tenant"
@@ -103,6 +104,7 @@ async def erase_tenant(tenant_id: UUID, *, requested_by: UUID, platform_id: UUID
 async def _emptied(connection: AsyncConnection, tenant_id: UUID) -> dict[str, int]:
     """Delete every row, and check that none is left; logs that nobody may delete from go with the tenant's own row."""
     tables, counts = tenant_tables(), dict[str, int]()
+    await connection.execute(update(Tenant).where(col(Tenant.id) == tenant_id).values(mirrored=False))
     for table in tables:
         counts[table.name] = await connection.scalar(select(func.count()).select_from(table)) or 0
     for table in reversed(tables):
@@ -117,11 +119,12 @@ async def _emptied(connection: AsyncConnection, tenant_id: UUID) -> dict[str, in
 
 
 async def remove_files(platform_id: UUID) -> None:
-    """Remove the files of erased tenants, as the outbox says."""
+    """Remove the files of erased tenants and what was mirrored of them, as the outbox says."""
     waiting = select(col(Outbox.id)).where(col(Outbox.kind) == REMOVAL, col(Outbox.delivered_at).is_(None))
     async with (await database()).transaction(platform_id) as connection:
         entries = list(await connection.scalars(waiting))
     async with outbox.delivery(entries, platform_id) as held:
         for entry_id, payload in held.payloads.items():
+            await erase_mirror(UUID(payload["tenant"]))
             await bucket().erase(UUID(payload["tenant"]))
             held.delivered.add(entry_id)

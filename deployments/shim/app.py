@@ -17,6 +17,7 @@ from deployments.local.given_secrets import check_given_secrets
 from deployments.shim.components import Components
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.gate import Gate
+from deployments.shim.mirroring import keep_mirroring
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.recorder import Recorder
 from deployments.shim.runs import Runs
@@ -30,7 +31,7 @@ DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefec
 # Scripts of other sites send a key of their own accord, so no browser has to add cookies for them.
 CROSS_ORIGIN: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
+    "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID", "X-Kowai-Tenant", "X-Request-ID"],
     "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Query-Id", "X-Request-ID"],
     "max_age": 600,
 }
@@ -48,6 +49,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await ensure_first_key()
     await (await embedder(await current_embedder())).embed(["warm"], purpose="query")
     serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
+    serving.append(asyncio.create_task(keep_mirroring()))
     yield
     await streams.close()
     for task in serving:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, Column, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -19,6 +19,11 @@ class Tenant(Row, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     name: str = Field(unique=True, max_length=63)
     suspended: bool = False
+    mirrored: bool = Field(
+        default=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Whether its questions and answers are told to Appwrite.",
+    )
     created_at: datetime | None = moment(nullable=False)
 
 
