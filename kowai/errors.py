@@ -38,6 +38,8 @@ class Unavailable(KowaiError):
 class DatabaseAway(Unavailable):
     """Say that the database cannot be reached, which a restart of it mends."""
 
+    code = "database_unavailable"
+
 
 class Unauthenticated(KowaiError):
     code, http_status = "unauthenticated", 401

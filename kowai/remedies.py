@@ -37,6 +37,7 @@ REMEDIES = {
     "source_missing": "Put the file back, or remove the source; then replay.",
     "space_mismatch": "Set the embedder back to the model of the store, or reindex, then replay.",
     "storage_full": "Make room on the disk of the bucket or the database, then replay.",
+    "database_unavailable": "The database was out of reach: replay when `kowai status` shows it running.",
     "unavailable": "A part of KowAI was out of reach: replay when `kowai status` shows all running.",
     "unindexable": "Remove what the database refuses, such as null bytes, then replay.",
     "unknown_format": "Convert it to a format that is read, such as PDF, DOCX, HTML or Markdown.",
