@@ -78,7 +78,7 @@ async def test_everybody_is_offered_what_their_role_may_start_and_nothing_else(l
         assert (await viewer.get(PATH)).status_code == 403
     key = await lively.key(tenant, "admin", scopes=["workflows.read", "workflows.run", "costs.read"])
     async with lively.calling(key) as scoped:
-        assert [one["name"] for one in (await scoped.get(PATH)).json()] == ["report-costs"]
+        assert [one["name"] for one in (await scoped.get(PATH)).json()] == ["report-costs", "report-usage"]
         assert (await scoped.post(f"{PATH}/ask/runs", json={"parameters": EXAMPLES["ask"]})).status_code == 403
 
 
