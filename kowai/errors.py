@@ -36,9 +36,7 @@ class Unavailable(KowaiError):
 
 
 class DatabaseAway(Unavailable):
-    """Say that the database cannot be reached, which a restart of it mends."""
-
-    code = "database_unavailable"
+    code = "database_unavailable"  # a restart of the database mends it
 
 
 class Unauthenticated(KowaiError):
