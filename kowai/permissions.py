@@ -37,7 +37,6 @@ LEAST_ROLE = {
     # Decide for the tenant.
     "sources.read": "admin",  # files and URLs as the worker's machine sees them
     "sources.write": "admin",
-    "spaces.manage": "admin",
     "users.manage": "admin",
     "keys.manage": "admin",
     "limits.manage": "admin",
@@ -46,6 +45,7 @@ LEAST_ROLE = {
     # Decide for all tenants.
     "tenants.manage": "platform_admin",
     "platform.read": "platform_admin",  # sums over all tenants
+    "spaces.manage": "platform_admin",  # another space is another for every tenant
     "prefect.read": "platform_admin",  # Prefect knows no tenants
     "prefect.use": "platform_admin",
 }
