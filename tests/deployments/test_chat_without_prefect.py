@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from blocks.database import Database
 from deployments.local.ports import free_port
-from deployments.shim import recorder
+from deployments.shim import components, recorder
 from deployments.shim.app import create_app
 from kowai.keys import format_key
 from kowai.settings import settings
@@ -39,6 +39,7 @@ async def test_chat_goes_on_while_prefect_is_away_and_the_runs_appear_when_it_is
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "SWEEP_SECONDS", 0.2)
+    monkeypatch.setattr(components, "FRESH_SECONDS", 0.0)
     prefect, port = StandIn(), free_port()
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{port}")
     app: FastAPI = create_app()

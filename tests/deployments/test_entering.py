@@ -1,10 +1,12 @@
 """People are added, log in and make keys from the command line."""
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from deployments.cli import app
@@ -14,7 +16,16 @@ Kowai = Callable[..., str]
 
 
 @pytest.fixture
-def kowai(shim: Shim) -> Kowai:
+def quiet_shim(shim: Shim) -> Iterator[None]:
+    """Keep what the shim logs apart from what a command prints: here both are one process."""
+    usual = structlog.get_config()["logger_factory"]
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    yield
+    structlog.configure(logger_factory=usual)
+
+
+@pytest.fixture
+def kowai(shim: Shim, quiet_shim: None) -> Kowai:
     def run(*arguments: str, typed: str = "") -> str:
         result = CliRunner().invoke(app, arguments, input=typed, env={"KOWAI_URL": shim.url})
         assert result.exit_code == 0, (result.output, result.exception)
