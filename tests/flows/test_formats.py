@@ -48,7 +48,7 @@ async def test_content_type_and_language_are_detected_and_filterable(
 
 
 async def test_a_source_may_say_how_its_documents_are_handled(store: Database, tenant: UUID, folder: Path) -> None:
-    (folder / "long.txt").write_text("The parcel is on its way. " * 40)
+    (folder / "long.txt").write_text(" ".join(f"Parcel {number} is on its way." for number in range(40)))
     await ingested(tenant, folder, content_type="business", language="fr", chunk_size=200, chunk_overlap=0)
     passages = await find_passages("parcel", tenant, k=20, filters={"content_type": "business", "language": "fr"})
     assert len(passages) > 4
