@@ -20,7 +20,7 @@ from blocks.database import Database
 from blocks.embedder import Embedder
 from flows.ingest import ingest_stored
 from flows.reindex import reindex
-from kowai.errors import Misconfigured, SpaceMismatch, SpaceUnready
+from kowai.errors import NotFound, SpaceMismatch, SpaceUnready
 from kowai.tables.queries import AnswerRow, Query
 from tasks import reindex as steps
 from tasks import vectors
@@ -210,7 +210,7 @@ async def test_one_space_is_built_at_a_time(tenant: UUID, tmp_path: Path, use: C
 @pytest.mark.usefixtures("store")
 async def test_an_embedder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))
-    with pytest.raises(Misconfigured, match="kowai-embedder/nobody"):
+    with pytest.raises(NotFound, match="kowai-embedder/nobody"):
         await begin_space("nobody")
 
 
