@@ -26,6 +26,7 @@ CLAIMS = ["iss", "aud", "exp", "tenant"]
 class LoginFirst(Unauthenticated):
     """Send a browser that asks for a page to where it can log in."""
 
+    code = "login_first"
     place = f"{PATH}/login"
 
 
