@@ -56,9 +56,7 @@ class NotFound(KowaiError):
 
 
 class NothingToReplay(KowaiError):
-    """Say that a question has no answer, or not what it takes to make its answer again."""
-
-    code, http_status = "nothing_to_replay", 409
+    code, http_status = "nothing_to_replay", 409  # there is no answer, or not what it takes to make it again
 
 
 class InvalidInput(KowaiError):
