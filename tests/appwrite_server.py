@@ -6,9 +6,6 @@ A real one needs PHP, Redis, a database and Docker. The real SDK talks to this o
 import asyncio
 import json
 import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from blocks.appwrite import Appwrite
 from tests import appwrite_contract, appwrite_files, appwrite_tables
+from tests.serving import free_address, served
 
 SECRET = "s" * 40
 PREFIX = "/v1"
@@ -196,19 +193,10 @@ def refused(error: Refusal) -> Response:
 @contextmanager
 def serving() -> Iterator[AppwriteServer]:
     """Serve in a thread until the block ends; what broke the contract meanwhile fails the test."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = AppwriteServer(f"http://127.0.0.1:{port}")
-    config = uvicorn.Config(application(server), port=port, log_level="error", timeout_graceful_shutdown=1)
-    runner = uvicorn.Server(config)
-    thread = threading.Thread(target=runner.run, daemon=True)
-    thread.start()
-    while not runner.started:
-        time.sleep(0.01)
-    yield server
-    runner.should_exit = True
-    thread.join(5)
+    url, port = free_address()
+    server = AppwriteServer(url)
+    with served(application(server), port):
+        yield server
     assert server.faults == []
 
 

@@ -2,20 +2,17 @@
 
 import asyncio
 import json
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from blocks.language_model import Target
+from tests.serving import free_address, served
 
 ANSWER = "[[ ## answer ## ]]\nParis, of course\n\n[[ ## completed ## ]]"
 VLLM = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens in the messages."
@@ -105,16 +102,7 @@ async def pieces(server: ModelServer, act: Act, model: str) -> AsyncIterator[str
 @contextmanager
 def serving() -> Iterator[ModelServer]:
     """Serve in a thread of this process until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ModelServer(f"http://127.0.0.1:{port}")
-    config = uvicorn.Config(application(server), port=port, log_level="error", timeout_graceful_shutdown=1)
-    runner = uvicorn.Server(config)
-    thread = threading.Thread(target=runner.run, daemon=True)
-    thread.start()
-    while not runner.started:
-        time.sleep(0.01)
-    yield server
-    runner.should_exit = True
-    thread.join(5)
+    url, port = free_address()
+    server = ModelServer(url)
+    with served(application(server), port):
+        yield server
