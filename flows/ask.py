@@ -7,11 +7,12 @@ from prefect import flow
 from pydantic import Field
 
 from flows.answer import answer_query
-from kowai.personas import askable
+from kowai.personas import askable, personas
 from tasks.receive import Inquiry, find_tenant, receive_query
 from tasks.show import show_answer
 
 PersonaName = Annotated[str, Field(json_schema_extra={"enum": [*askable()]})]
+OnePersona = Annotated[str, Field(json_schema_extra={"enum": [*personas()]})]
 
 
 @flow(name="ask", persist_result=False)

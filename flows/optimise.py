@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.ask import PersonaName
+from flows.ask import OnePersona
 from flows.promote import run_promotion
 from kowai.suites import Limits
 from tasks.optimise import Wish, improve, receive_optimisation
@@ -20,7 +20,7 @@ DOLLARS, MINUTES = 1.0, 60.0
 
 @flow(name="optimise", persist_result=False)
 async def optimise(
-    persona: PersonaName,
+    persona: OnePersona,
     suite: str,
     optimiser: str = "bootstrap",
     dollars: float = DOLLARS,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from pydantic import Field
+
 from kowai.bootstrap import Estimate, estimates
 from kowai.gate import Change, Comparison, compare
 from kowai.metrics import kappa
@@ -26,7 +28,10 @@ class Agreement(Value):
 
 
 class Found(Value):
-    """Hold an evaluation's result; `comparison` is None where there is nothing to compare it with."""
+    """Hold an evaluation's result; `comparison` is None where there is nothing to compare it with.
+
+    `routed` counts the questions that `auto` gave to each persona.
+    """
 
     outcome: Verdict
     estimates: dict[str, dict[str, Estimate]]
@@ -34,6 +39,7 @@ class Found(Value):
     agreement: Agreement | None
     measured: int
     completed: int
+    routed: dict[str, int] = Field(default_factory=dict[str, int])
 
 
 def conclude(
@@ -106,6 +112,9 @@ def report(title: str, found: Found) -> str:
         sure = "unknown" if found.agreement.kappa is None else f"{found.agreement.kappa:.2f}"
         agreed = f"{found.agreement.agreed:.0%} of {found.agreement.cases:,} cases, kappa {sure}"
         lines += [f"The judge agrees with the suite's own answers on {agreed}.", ""]
+    if found.routed:
+        chosen = ", ".join(f"{name} {count:,}" for name, count in found.routed.items())
+        lines += [f"Chosen by `auto`: {chosen}.", ""]
     lines += ["```text", *_chart(found), "```", "", "| persona | metric | value | 95 % interval | cases | change | |"]
     lines.append("|---|---|---|---|---|---|---|")
     lines += ["| " + " | ".join(map(str, row.values())) + " |" for row in rows(found)]

@@ -15,6 +15,7 @@ from sqlmodel import col
 from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.evaluations import Found, conclude, report, rows
+from kowai.personas import AUTO
 from kowai.scores import Outcome
 from kowai.settings import settings
 from kowai.suites import About
@@ -38,6 +39,10 @@ select e.id from evaluation e join suite s on s.id = e.suite_id join batch b on 
 where e.accepted and e.id <> :id and s.name = :name and b.personas = cast(:personas as jsonb)
 order by e.finished_at desc limit 1
 """)
+ROUTED = text("""
+select q.persona, count(*) from batch_item i join query q on q.id = i.id
+where i.batch_id = :id and i.persona = :auto and q.persona <> :auto group by 1 order by 2 desc, 1
+""")
 STOPPED = text("select count(*) from batch_item where batch_id = :id and cause = 'limit_reached'")
 
 Known = dict[tuple[str, str], tuple[str, Outcome]]
@@ -52,8 +57,10 @@ async def conclude_evaluation(evaluation_id: UUID, tenant_id: UUID) -> Found:
         baseline_id = await connection.scalar(BASELINE, _sought(about))
         before = _alike(await read_outcomes(connection, baseline_id), own) if baseline_id else []
         found = conclude([each for _, each in own.values()], before, About.model_validate(about.about).margins)
+        routed = await connection.execute(ROUTED, {"id": evaluation_id, "auto": AUTO})
+        found = found.model_copy(update={"routed": {row.persona: row.count for row in routed}})
         stopped = await connection.scalar(STOPPED, {"id": evaluation_id})
-        told = found.model_dump(mode="json", include={"estimates", "measured", "completed"})
+        told = found.model_dump(mode="json", include={"estimates", "measured", "completed", "routed"})
         values: dict[str, Any] = {
             "outcome": found.outcome,
             "accepted": found.outcome == "passed" and not about.candidate,

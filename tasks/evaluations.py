@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from blocks.connections import database, language_model
 from kowai.errors import KowaiError
-from kowai.personas import personas
+from kowai.personas import askable
 from kowai.suites import Case, Limits, is_named
 from kowai.tables.batches import Batch
 from kowai.tables.evaluations import Evaluation
@@ -84,7 +84,7 @@ async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID 
     about = {"id": evaluation_id, "tenant_id": tenant_id}
     async with (await database()).transaction(tenant_id) as connection:
         suite = await about_suite(connection, trial.suite_id)
-        chosen = checked_personas(trial.personas or [suite.persona or DEFAULT_PERSONA])
+        chosen = checked_personas(trial.personas or [suite.persona or DEFAULT_PERSONA], askable())
         limits = (trial.limits or suite.limits).model_dump(mode="json")
         batch = {"question_set_id": trial.suite_id, "personas": chosen, "status": "running", "limits": limits}
         live = {slot: str(version) for slot, version in (await live_versions(connection)).items()}
@@ -109,7 +109,7 @@ async def _slotted(connection: AsyncConnection, versions: Sequence[UUID]) -> dic
 
 
 async def _refuse_unmeasurable(connection: AsyncConnection, evaluation_id: UUID) -> None:
-    await connection.execute(UNKNOWN, {"batch": evaluation_id, "known": list(personas())})
+    await connection.execute(UNKNOWN, {"batch": evaluation_id, "known": askable()})
     wanted = (await connection.execute(WANTED, {"batch": evaluation_id})).all()
     if not wanted:
         return

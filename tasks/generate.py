@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from blocks.connections import language_model
-from kowai.canaries import canary_of, marked
-from kowai.conversations import transcript
 from kowai.errors import BudgetExhausted
-from kowai.preferences import wishes
+from kowai.prompting import told
 from kowai.types import Draft, Passage, Question, Verdict
 from tasks import metered
 from tasks.guarded import guarded
@@ -30,9 +28,9 @@ async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
         draft = await extracted(question.text, passages, question.preferences.length, chosen.retrieval.least_confidence)
         await tell_written(question, draft.text)
     else:
-        voice = f"{persona.voice()} {wishes(question.preferences)}".strip()
-        voice = marked(voice, canary_of(question.tenant_id))
-        inputs = {"voice": voice, "conversation": transcript(question.history), "question": question.text}
+        inputs = told(
+            persona, question.preferences, question.tenant_id, question=question.text, history=question.history
+        )
         whose = {"tenant_id": question.tenant_id, "query_id": question.id}
         ask = partial(metered.ask, **whose, role=persona.role, target=chosen.target)
         try:

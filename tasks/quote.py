@@ -17,19 +17,23 @@ from blocks.language_model import LanguageModel
 from kowai import quotes
 from kowai.errors import NotFound
 from kowai.extraction.answer import MODEL as EXTRACTIVE
+from kowai.personas import personas
 from kowai.quotes import Quote
 from kowai.quoting import quoted_passages
 from kowai.settings import settings
 from kowai.tables.batches import Batch
-from kowai.versions import PASSAGES
-from tasks.quote_sums import Load, Past, of_voice, speakers, total
+from kowai.types import Preferences
+from tasks.preferences import read_preferences
+from tasks.quote_sums import Asked, Load, Past, of_voice, speakers, total
 from tasks.retrieve import find_passages
 from tasks.step import step
+from tasks.versions import answering_by, live_versions
 
 SAMPLE = 10
 
 BATCH = text(
-    "select personas, question_set_id, quote, dry_run, approve_above, approved_by, status from batch where id = :batch"
+    "select personas, question_set_id, asked_by, quote, dry_run, approve_above, approved_by, status "
+    "from batch where id = :batch"
 )
 QUESTIONS = text("select text from set_question where question_set_id = :question_set order by ordinal")
 LONGEST = text("select text from chunk where tenant_id = :tenant order by octet_length(text) desc limit :passages")
@@ -68,7 +72,7 @@ async def quote_batch(batch_id: UUID, tenant_id: UUID) -> Terms:
     if batch.quote is not None:
         quote = Quote.model_validate(batch.quote)
     else:
-        quote = await _quote(batch.question_set_id, batch.personas, tenant_id)
+        quote = await _quote(batch, tenant_id)
         noted = {"quote": quote.model_dump(mode="json"), "status": "quoted" if batch.dry_run else batch.status}
         async with store.transaction(tenant_id) as connection:
             await connection.execute(update(Batch).where(col(Batch.id) == batch_id).values(**noted))
@@ -83,16 +87,26 @@ async def show_quote(quote: Quote) -> None:
         await acreate_markdown_artifact(markdown=quote.sentence, key="quote")
 
 
-async def _quote(question_set_id: UUID, names: Sequence[str], tenant_id: UUID) -> Quote:
+async def _quote(batch: Any, tenant_id: UUID) -> Quote:
     model = await language_model()
-    load = await _load(question_set_id, tenant_id, model)
+    asked = await _asked(batch.asked_by, tenant_id)
+    load = await _load(batch.question_set_id, asked, model)
     if not model.targets:
-        return _extractive(load, len(names))
-    return await asyncio.to_thread(_written, load, names, model)  # counting the tokens of a long set takes seconds
+        return _extractive(load, len(batch.personas))
+    return await asyncio.to_thread(_written, load, batch.personas, model)  # counting tokens takes seconds
 
 
-async def _load(question_set_id: UUID, tenant_id: UUID, model: LanguageModel) -> Load:
-    values: dict[str, Any] = {"tenant": tenant_id, "question_set": question_set_id, "passages": PASSAGES}
+async def _asked(asked_by: UUID | None, tenant_id: UUID) -> Asked:
+    async with (await database()).transaction(tenant_id) as connection:
+        live = await live_versions(connection)
+    preferences = await read_preferences(tenant_id, asked_by) if asked_by else Preferences()
+    speaking = {name: await answering_by(name, live, tenant_id) for name in personas()}
+    return Asked(tenant_id, speaking, preferences)
+
+
+async def _load(question_set_id: UUID, asked: Asked, model: LanguageModel) -> Load:
+    tenant_id, k = asked.tenant_id, max(each.retrieval.passages for each in asked.personas.values())
+    values: dict[str, Any] = {"tenant": tenant_id, "question_set": question_set_id, "passages": k}
     values |= {"default": model.daily_limit, "extractive": EXTRACTIVE, "is_extractive": not model.targets}
     async with (await database()).transaction(tenant_id) as connection:
         questions = await _texts(connection, QUESTIONS, values)
@@ -100,10 +114,10 @@ async def _load(question_set_id: UUID, tenant_id: UUID, model: LanguageModel) ->
         past = await _past(connection, values)
         left = await connection.scalar(LEFT, values)
     sample = questions[:: max(1, len(questions) // SAMPLE)][:SAMPLE] if model.targets else []
-    found = [await find_passages(question, tenant_id, k=PASSAGES, filters={}) for question in sample]
+    found = [await find_passages(question, tenant_id, k=k, filters={}) for question in sample]
     sampled = [quoted_passages(passages) for passages in found]
     fenced = "".join(f'<passage number="{n}">\n{chunk}\n</passage>\n' for n, chunk in enumerate(longest, 1))
-    return Load(questions, sampled, fenced, past, max(left or Decimal(0), Decimal(0)))
+    return Load(asked, questions, sampled, fenced, past, max(left or Decimal(0), Decimal(0)))
 
 
 async def _past(connection: AsyncConnection, values: dict[str, Any]) -> Past:
@@ -140,6 +154,7 @@ def _minutes(items: int, seconds: float) -> float:
 def _written(load: Load, names: Sequence[str], model: LanguageModel) -> Quote:
     """Sum over personas: the first target is expected, the dearest that may stand in for it is the worst case."""
     sums = [of_voice(name, load, model) for name in names]
+    first = speakers(names[0], load.asked)[0]
     items, output = len(load.questions) * len(names), sum(one.output for one in sums)
     assumed = quotes.SECONDS_TO_FIRST_TOKEN + output / items / quotes.TOKENS_A_SECOND
     return Quote(
@@ -151,6 +166,6 @@ def _written(load: Load, names: Sequence[str], model: LanguageModel) -> Quote:
         worst_dollars=total([one.worst for one in sums]),
         minutes=_minutes(items, assumed if load.past.seconds is None else load.past.seconds),
         basis="assumption" if load.past.output_tokens is None else "experience",
-        model=model.for_role(speakers(names[0])[0].role)[0].name,
+        model=model.preferring(first.target).for_role(first.persona.role)[0].name,
         left_today=load.left,
     )

@@ -1,8 +1,9 @@
 """What the answers of a batch's questions take: tokens and US dollars, expected and at worst."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 import dspy
 
@@ -10,10 +11,12 @@ from blocks.language_model import LanguageModel, Target
 from blocks.price_table import price_of
 from blocks.tokens import count_prompt
 from kowai import quotes
-from kowai.personas import AUTO, Persona, personas, roster
+from kowai.personas import AUTO, roster
 from kowai.pricing import cost
-from kowai.signatures import AnswerFromPassages, ChoosePersona
-from kowai.types import Usage
+from kowai.prompting import prompted, told
+from kowai.signatures import ChoosePersona
+from kowai.types import Preferences, Usage
+from kowai.versions import Answering
 
 FRAMING_BYTES = 500  # what the engine sends besides texts: settings of the request, the form of the reply
 
@@ -25,9 +28,18 @@ class Past(NamedTuple):
     seconds: float | None
 
 
+class Asked(NamedTuple):
+    """Hold who is asked by whom: what is live of every persona, and how the asker likes to be answered."""
+
+    tenant_id: UUID
+    personas: Mapping[str, Answering]
+    preferences: Preferences
+
+
 class Load(NamedTuple):
     """Hold the questions of a batch, some of their passages and the longest that retrieval could ever bring."""
 
+    asked: Asked
     questions: list[str]
     sampled: list[str]
     longest: str
@@ -47,18 +59,18 @@ class Sums(NamedTuple):
 
 def of_voice(name: str, load: Load, model: LanguageModel) -> Sums:
     """Sum what it takes to have this persona, or whom `auto` chooses, answer every question."""
-    return _for_anybody(load, model) if name == AUTO else _for_persona(load, personas()[name], model)
+    return _for_anybody(load, model) if name == AUTO else _for_persona(load, load.asked.personas[name], model)
 
 
-def _for_persona(load: Load, persona: Persona, model: LanguageModel) -> Sums:
-    targets = model.for_role(persona.role)
+def _for_persona(load: Load, chosen: Answering, model: LanguageModel) -> Sums:
+    targets = model.preferring(chosen.target).for_role(chosen.persona.role)
     count, first = len(load.questions), targets[0]
     counted = sum(count_prompt([question], first.model).tokens for question in load.questions)
-    sample = [count_prompt(_prompt(persona, passages), first.model).tokens for passages in load.sampled]
+    sample = [count_prompt(_prompt(chosen, load.asked, passages), first.model).tokens for passages in load.sampled]
     prompt = counted + count * (sum(sample) // len(sample))
     expected = quotes.ASSUMED_OUTPUT_TOKENS if load.past.output_tokens is None else load.past.output_tokens
     output = count * min(first.max_output_tokens, round(expected))
-    worst = [_worst(load, _prompt(persona, load.longest), target) for target in targets]
+    worst = [_worst(load, _prompt(chosen, load.asked, load.longest), target) for target in targets]
     return Sums(
         prompt,
         output,
@@ -70,7 +82,7 @@ def _for_persona(load: Load, persona: Persona, model: LanguageModel) -> Sums:
 
 def _for_anybody(load: Load, model: LanguageModel) -> Sums:
     """Sum as if the dearest persona answered each item, and at worst after a model had chosen it."""
-    each = [_for_persona(load, persona, model) for persona in speakers(AUTO)]
+    each = [_for_persona(load, persona, model) for persona in speakers(AUTO, load.asked)]
     asked = dspy.ChatAdapter().format(ChoosePersona, [], {"message": "", "personas": roster()})
     prompt = [str(message["content"]) for message in asked]
     choices = [_worst(load, prompt, target) for target in model.for_role("fast")]
@@ -83,11 +95,12 @@ def _for_anybody(load: Load, model: LanguageModel) -> Sums:
     )
 
 
-def speakers(name: str) -> list[Persona]:
+def speakers(name: str, asked: Asked) -> list[Answering]:
     """Return the persona, or for `auto` of each role the one that has most to be told."""
     if name != AUTO:
-        return [personas()[name]]
-    return list({each.role: each for each in sorted(personas().values(), key=lambda one: len(one.voice()))}.values())
+        return [asked.personas[name]]
+    by_length = sorted(asked.personas.values(), key=lambda one: len("".join(_prompt(one, asked))))
+    return list({each.persona.role: each for each in by_length}.values())
 
 
 def _worst(load: Load, prompt: Sequence[str], target: Target) -> tuple[int, Decimal | None]:
@@ -98,10 +111,10 @@ def _worst(load: Load, prompt: Sequence[str], target: Target) -> tuple[int, Deci
     return sum(prompts) + target.max_output_tokens * len(prompts), cost(price_of(target, max(prompts)), usage)
 
 
-def _prompt(persona: Persona, passages: str) -> list[str]:
-    """Return the texts of a prompt as DSPy makes it, with an empty question."""
-    inputs = {"voice": persona.voice(), "passages": passages, "question": ""}
-    return [str(message["content"]) for message in dspy.ChatAdapter().format(AnswerFromPassages, [], inputs)]
+def _prompt(chosen: Answering, asked: Asked, passages: str = "") -> list[str]:
+    """Return the texts of a prompt as it will be sent, with an empty question and, in a batch, nothing before it."""
+    inputs = told(chosen.persona, asked.preferences, asked.tenant_id, question="")
+    return prompted(inputs, passages, chosen.prompt)
 
 
 def _dearest(amounts: Sequence[Decimal | None]) -> Decimal | None:

@@ -34,9 +34,12 @@ def ask(
     within = {"conversation_id": conversation} if conversation else {}
     asked = {"query": question, "persona": persona, **within} | moment(as_of)
     with Api(url, key) as api:
-        answer = answered(api, asked, False if as_json else stream)
-    (print_json if as_json else print_answer)(answer)
-    if answer.get("error"):
+        heard = answered(api, asked, False if as_json else stream)
+    if as_json:
+        print_json(heard.reply)
+    else:
+        print_answer(*heard)
+    if heard.reply.get("error"):
         raise typer.Exit(1)
 
 

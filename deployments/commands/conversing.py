@@ -31,7 +31,7 @@ def chat(
         while question := _line():
             asked = {"query": question, "persona": persona, "conversation_id": found["id"]}
             try:
-                print_answer(answered(api, asked))
+                print_answer(*answered(api, asked))
             except Refused as refusal:
                 typer.echo(f"kowai: {refusal.sentence}", err=True)
 

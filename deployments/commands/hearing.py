@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import httpx
@@ -20,19 +19,30 @@ Show = Callable[[str], None]
 UNHEARD = (404, 405, 406, 429, 501)  # nothing is streamed here or just now, and a plain question may still be answered
 
 
+class Heard(NamedTuple):
+    """Hold a checked answer, and the words that were left standing on the output while it was written."""
+
+    reply: dict[str, Any]
+    words: str = ""
+
+
 class Told(NamedTuple):
     id: str
     event: str
     data: dict[str, Any]
 
 
-def answered(api: Api, asked: dict[str, Any], stream: bool | None = None) -> dict[str, Any]:
+def answered(api: Api, asked: dict[str, Any], stream: bool | None = None) -> Heard:
     """Return the answer, its words shown as they come if that is wanted; by default on a terminal."""
     if not (sys.stdout.isatty() if stream is None else stream):
-        return api.post("/api/v1/query", asked)
+        return Heard(api.post("/api/v1/query", asked))
+    console = Console(highlight=False)
     try:
-        with shown() as show:
-            return hear(api, asked, show)
+        if not console.is_terminal:
+            plain = Plain()
+            return Heard(hear(api, asked, plain.show), plain.end())
+        with Live(console=console, transient=True, refresh_per_second=20) as live:
+            return Heard(hear(api, asked, lambda words: live.update(_tail(words, console))))
     except KeyboardInterrupt:
         typer.echo("Stopped: nothing more is spent on this answer.", err=True)
         raise
@@ -84,19 +94,7 @@ def _words(told: Told, words: str) -> str:
     return words + str(told.data["text"]) if told.event == "text" else words
 
 
-@contextmanager
-def shown() -> Generator[Show]:
-    """Show words while they come: on a terminal they make room for the checked answer, elsewhere they stay."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        yield _Plain().show
-        sys.stdout.write("\n\n")
-        return
-    with Live(console=console, transient=True, refresh_per_second=20) as live:
-        yield lambda words: live.update(_tail(words, console))
-
-
-class _Plain:
+class Plain:
     """Write what is new; words that are void are left standing above those that replace them."""
 
     def __init__(self) -> None:
@@ -109,6 +107,12 @@ class _Plain:
         sys.stdout.write(words[len(self._written) :])
         sys.stdout.flush()
         self._written = words
+
+    def end(self) -> str:
+        """End the line if there is one, and return what stands on it."""
+        sys.stdout.write("\n" if self._written else "")
+        sys.stdout.flush()
+        return self._written
 
 
 def _tail(words: str, console: Console) -> Text:

@@ -22,13 +22,18 @@ def print_json(reply: dict[str, Any]) -> None:
     typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
 
 
-def print_answer(reply: dict[str, Any]) -> None:
-    """Print the answer, its citations and how sure it is; a refusal as what it says."""
+def print_answer(reply: dict[str, Any], told: str = "") -> None:
+    """Print the answer, its citations and how sure it is; a refusal as what it says.
+
+    Words that were `told` already are not printed again; where checking changed them, the checked ones stand below.
+    """
     console = Console(highlight=False)
     if reply.get("error"):
         typer.echo(f"kowai: {reply['error']['message']}", err=True)
         return
-    console.print(Text(reply.get("answer") or "(no answer)"), style="bold")
+    answer = reply.get("answer") or "(no answer)"
+    if not told or _bare(answer) != _bare(told):
+        console.print(Text(f"\n{answer}" if told else answer), style="bold")
     for number, citation in enumerate(reply.get("citations", []), start=1):
         console.print(Text(f"\n[{number}] {place_of(citation)}"), style="cyan")
         console.print(Padding(Text(shortened(citation["quote"])), (0, 0, 0, 4)))
@@ -36,6 +41,13 @@ def print_answer(reply: dict[str, Any]) -> None:
         console.print(Text(f"\nstruck out, for nothing supports it: {sentence}"), style="yellow")
     console.print(Text(f"\n{summary(reply)}"), style="dim")
     print_note(reply)
+
+
+def _bare(text: str) -> str:
+    """Return the words without markers, which are told only once they are checked."""
+    from kowai.claims import MARKER
+
+    return " ".join(MARKER.sub("", text).split())
 
 
 def print_passages(reply: dict[str, Any]) -> None:

@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any
 
 from blocks.connections import language_model
-from kowai.canaries import canary_of, marked
 from kowai.claims import MARKER
 from kowai.personas import personas
+from kowai.prompting import told
 from kowai.questions import checked_question
+from kowai.types import Preferences
 from tasks.retrieve import find_passages
 from tasks.tools import BadArguments, Observation, Occasion, Tool, argument
 from tasks.writing import written
@@ -25,7 +26,7 @@ async def use(occasion: Occasion, arguments: Mapping[str, Any]) -> Observation:
     passages = await find_passages(asked, tenant_id, k=PASSAGES, filters=occasion.question.filters)
     if not passages:
         return Observation("nothing was found")
-    inputs = {"voice": marked(persona.voice(), canary_of(tenant_id)), "conversation": "", "question": asked}
+    inputs = told(persona, Preferences(), tenant_id, question=asked)
     draft = await written(inputs, passages, await language_model(), partial(occasion.ask, role=persona.role))
     said = MARKER.sub("", draft.text)  # its numbers are of its own passages
     return Observation(f"{name} says: {said}", tuple(passages))

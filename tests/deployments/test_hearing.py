@@ -45,10 +45,22 @@ async def test_the_words_come_before_the_answer_is_finished(shim: Shim, use: Use
     out, err = await asking.communicate()
     assert sent < len(REPLY.split(" ")) == model_server.sent_pieces
     assert (asking.returncode, err) == (0, b"")
-    told, _, checked = (first + out).decode().partition("\n\n")
+    told, _, rest = (first + out).decode().partition("\n\n")
     assert told == "Green tea is steeped for three minutes."
-    assert checked.startswith("Green tea is steeped for three minutes. [1]")
-    assert "tea.md" in checked
+    assert rest.startswith("[1] ")
+    assert "tea.md" in rest
+    assert not any(line.startswith(told) for line in rest.splitlines())  # said once
+
+
+async def test_words_that_checking_changed_are_followed_by_the_checked_ones(
+    shim: Shim, use: Use, model_server: ModelServer
+) -> None:
+    use(model_server.target())
+    model_server.default = Act(content=FOUND.format("The moon is cheese. Green tea is steeped for three minutes [1]."))
+    out, _ = await (await started(shim, "--stream")).communicate()
+    told, checked, *_ = out.decode().split("\n\n")
+    assert told == "The moon is cheese. Green tea is steeped for three minutes."
+    assert checked == "The moon is cheese. [unsupported] Green tea is steeped for three minutes. [1]"
 
 
 async def test_ctrl_c_stops_the_spending(shim: Shim, use: Use, model_server: ModelServer) -> None:

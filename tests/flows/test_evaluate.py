@@ -200,3 +200,18 @@ async def test_a_case_may_name_its_own_persona_and_one_that_is_unknown_is_refuse
     found = rows(database_url, "select persona, state from batch_item order by persona")
     assert found == [{"persona": "nobody", "state": "refused"}, {"persona": "technical", "state": "done"}]
     assert evaluations.DEFAULT_PERSONA == "assistant"
+
+
+async def test_auto_gives_each_question_to_whom_it_is_for_and_the_evaluation_says_to_whom(
+    tea: UUID, database_url: str
+) -> None:
+    asked = ["Write a Python function that steeps green tea.", "Write a poem about green tea."]
+    cases = [{"id": str(n), "question": question, "facts": ["tea"]} for n, question in enumerate(asked)]
+    cases.append({"id": "own", "question": "How long is green tea steeped?", "facts": ["tea"], "persona": "technical"})
+    evaluation_id, outcome = await evaluated(await stored(cases, tea, persona="auto"), tea)
+    summary = row(database_url, evaluation_id)["summary"]
+    assert (outcome, summary["measured"], summary["completed"]) == ("passed", 3, 3)
+    assert summary["routed"] == {"creative": 1, "developer": 1}
+    assert set(summary["estimates"]) == {"auto", "technical"}
+    chosen = rows(database_url, "select persona, routed_by from query where routed_by is not null order by 1")
+    assert chosen == [{"persona": name, "routed_by": "examples"} for name in ("creative", "developer")]

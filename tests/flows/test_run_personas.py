@@ -20,14 +20,17 @@ from flows.run_personas import run_batch
 from kowai.errors import InvalidInput, NotFound
 from kowai.question_sets import read_rows
 from kowai.settings import settings
+from kowai.types import Preferences
 from tasks import batches
 from tasks.batches import Order, TooManyItems, count_items, receive_batch
 from tasks.costs import read_costs
+from tasks.preferences import save_preferences
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch
 from tasks.receive import Inquiry, UnknownPersona, receive_query
 from tasks.step import traced
 from tasks.turns import claim_item, close_item
+from tasks.versions import receive_version
 from tests.flows.conftest import learn_tea, rows
 from tests.model_server import Act, ModelServer
 
@@ -239,6 +242,27 @@ async def test_a_quote_for_auto_covers_the_choice_and_whoever_is_chosen(
     assert (spent["calls"], rows(database_url, "select routed_by from query")) == (2, [{"routed_by": "model"}])
     assert quote.worst_dollars is not None
     assert quote.worst_dollars >= spent["reserved"]
+
+
+async def test_a_quote_counts_the_prompt_as_it_will_be_sent(
+    tea: UUID, database_url: str, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    use(model_server.target(price="10", max_output_tokens=50))
+    model_server.default = Act(content=GOOD)
+    setting = {"instructions": "Answer in rhyme. " * 100, "demos": [{"question": "Why?", "answer": "So. " * 500}]}
+    version_id = await receive_version("prompt:assistant", setting, tea)
+    with psycopg.connect(database_url) as owner:
+        owner.execute("insert into live_setting values (%s, 'prompt:assistant', %s)", (tea, version_id))
+    caller = uuid4()
+    await save_preferences(Preferences(tone="formal", language="de-AT", length="long"), tea, caller)
+    batch_id = await batch_of(["How long is green tea steeped?"], ["assistant"], tea, asked_by=caller)
+    quote = (await quote_batch(batch_id, tea)).quote
+    await carry_out(batch_id, tea)
+    (call,) = rows(database_url, "select sum(reserved) as reserved from model_call")
+    assert quote.worst_dollars is not None
+    assert call["reserved"] <= quote.worst_dollars < Decimal("1.5") * call["reserved"]
+    sent = sum(len(message["content"]) for message in model_server.asked[0]["messages"])
+    assert quote.prompt_tokens > sent / 6
 
 
 async def test_an_unknown_price_is_quoted_as_unknown_and_needs_approval(

@@ -15,7 +15,7 @@ from deployments.shim.identity import Principal, may
 from deployments.shim.runs import Runs
 from kowai.errors import InvalidInput, NotFound
 from kowai.evaluations import Found, report
-from kowai.personas import personas
+from kowai.personas import askable
 from kowai.suites import Limits
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.suites import find_suite
@@ -52,7 +52,7 @@ class NewEvaluation(BaseModel):
 
     suite: str = Field(description="The id of a suite, or a name: its newest version, or the shipped one.")
     personas: list[str] = Field(
-        default_factory=list[str], description=f"Who answers, of {', '.join(personas())}; empty: whom the suite names."
+        default_factory=list[str], description=f"Who answers, of {', '.join(askable())}; empty: whom the suite names."
     )
     judged: bool = Field(
         True, description="Also let the model of the role judge rate each answer, if a target names it."
