@@ -12,8 +12,8 @@ from kowai.tenancy import ENTER
 
 QUEUES = text("""
 select
-  (select count(*) filter (where state in ('queued', 'running')) from ingestion_item) as documents,
-  (select count(*) filter (where state = 'dead') from ingestion_item) as dead_letters,
+  (select count(*) from ingestion_item where state in ('queued', 'running')) as documents,
+  (select count(*) from ingestion_item where state = 'dead') as dead_letters,
   (select count(*) from batch_item i join batch b on b.id = i.batch_id
    where b.status not in ('done', 'declined') and i.state in ('queued', 'running')) as batch_items,
   (select count(*) from query where created_at >= now() - interval '1 day' and status in ('queued', 'running'))

@@ -58,6 +58,12 @@ class IngestionItem(TenantRow, table=True):
         Index("ix_ingestion_item_external_id", "tenant_id", "external_id"),
         Index("ix_ingestion_item_original", "original", postgresql_where=text("original is not null")),
         Index("ix_ingestion_item_source", "tenant_id", "source_id", "state"),
+        Index(
+            "ix_ingestion_item_unfinished",
+            "tenant_id",
+            "state",
+            postgresql_where=text("state in ('queued', 'running', 'dead')"),
+        ),
     )
 
     ingestion_id: UUID = Field(foreign_key="ingestion.id", ondelete="CASCADE")

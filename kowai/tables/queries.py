@@ -18,6 +18,7 @@ class Query(TenantRow, table=True):
     __table_args__ = (
         CheckConstraint("status in ('queued', 'running', 'done', 'refused', 'failed', 'stopped')", name="known_status"),
         UniqueConstraint("conversation_id", "turn"),
+        Index("ix_query_newest", "tenant_id", "created_at"),
     )
 
     text: str
