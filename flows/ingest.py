@@ -1,4 +1,4 @@
-"""Learn documents: every accepted one ends indexed, unchanged or dead with a cause."""
+"""Learn documents: every accepted one ends indexed, unchanged, or quarantined or dead with a cause."""
 
 import asyncio
 from collections.abc import Sequence

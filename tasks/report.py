@@ -36,7 +36,7 @@ async def count_items(connection: AsyncConnection, ingestion_id: UUID) -> Counts
 
 
 async def list_items(connection: AsyncConnection, ingestion_id: UUID, *, limit: int) -> list[dict[str, Any]]:
-    """Return items as rows, dead ones first."""
+    """Return items as rows, those with a cause first."""
     columns = (col(Row.uri), col(Row.state), col(Row.cause), col(Row.sentence), col(Row.document_id))
     rows = sqlalchemy.select(*columns).where(col(Row.ingestion_id) == ingestion_id)
     ordered = rows.order_by(col(Row.cause).is_(None), col(Row.created_at), col(Row.id)).limit(limit)
@@ -56,15 +56,15 @@ async def report_ingestion(ingestion_id: UUID, tenant_id: UUID) -> Counts:
     return counts
 
 
-async def _show(counts: Counts, dead: list[dict[str, Any]], ingestion_id: UUID) -> None:
+async def _show(counts: Counts, unread: list[dict[str, Any]], ingestion_id: UUID) -> None:
     description = f"Ingestion {ingestion_id}: accepted = indexed + unchanged + quarantined + dead + in progress."
     table = [
         dict.fromkeys(COLUMNS, "") | {"outcome": name, "documents": count} for name, count in counts._asdict().items()
     ]
     table += [
         dict.fromkeys(COLUMNS, "")
-        | {"outcome": "dead letter", "document": item["uri"], "cause": item["cause"], "why": item["sentence"]}
+        | {"outcome": item["state"], "document": item["uri"], "cause": item["cause"], "why": item["sentence"]}
         | {"fix": remedy(item["cause"])}
-        for item in dead
+        for item in unread
     ]
     await acreate_table_artifact(key="ingestion", table=table, description=description)

@@ -23,10 +23,10 @@ def print_documents(reply: dict[str, Any]) -> None:
 
 
 def print_dead_letters(reply: dict[str, Any]) -> None:
-    made = table("dead document", "cause", "tries", "what happened", "what to do", "id")
+    made = table("document", "state", "cause", "tries", "what happened", "what to do", "id")
     for letter in reply["dead_letters"]:
-        told = (letter["uri"], letter["cause"], str(letter["attempts"]), letter["sentence"] or "", letter["fix"])
-        made.add_row(*map(escape, told), letter["id"])
+        known = (letter["uri"], letter["state"], letter["cause"], str(letter["attempts"]))
+        made.add_row(*map(escape, (*known, letter["sentence"] or "", letter["fix"])), letter["id"])
     if reply["dead_letters"]:
         _print(made)
     else:

@@ -10,6 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from deployments.commands.tally import COUNTS
+
 if TYPE_CHECKING:
     from deployments.commands.tally import Tally
     from deployments.local.findings import Finding
@@ -100,16 +102,16 @@ def table(*headings: str, title: str | None = None) -> Table:
 
 
 def print_tally(tally: "Tally") -> None:
-    """Print where the documents ended, the dead ones one by one."""
+    """Print where the documents ended, those that are not indexed one by one."""
     console = Console(highlight=False)
-    if tally.deaths:
-        made = table("dead document", "cause", "what happened")
-        for death in tally.deaths:
-            made.add_row(*map(escape, death))
-        console.print(made)
-    counts = table("accepted", "indexed", "unchanged", "dead", *(("in progress",) if tally.in_progress else ()))
-    figures = (tally.accepted, tally.indexed, tally.unchanged, tally.dead, tally.in_progress)
-    counts.add_row(*(f"{figure:,}" for figure in figures[: len(counts.columns)]))
+    for heading, listed in {"dead document": tally.deaths, "held back": tally.held}.items():
+        if listed:
+            made = table(heading, "cause", "what happened")
+            for each in listed:
+                made.add_row(*map(escape, each))
+            console.print(made)
+    counts = table(*(name.replace("_", " ") for name in COUNTS))
+    counts.add_row(*(f"{getattr(tally, name):,}" for name in COUNTS))
     console.print(counts)
 
 

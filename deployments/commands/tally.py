@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 LISTED = 1000
-COUNTS = ("accepted", "indexed", "unchanged", "quarantined", "dead", "in_progress")
+ENDS = ("indexed", "unchanged", "quarantined", "dead", "in_progress")
+COUNTS = ("accepted", *ENDS)
 
 
 class Death(NamedTuple):
@@ -15,40 +16,42 @@ class Death(NamedTuple):
 class Tally:
     """Count so that accepted = indexed + unchanged + quarantined + dead + in_progress.
 
-    The first thousand deaths are listed.
+    The first thousand deaths are listed, and as many documents that are held back.
     """
 
     def __init__(self) -> None:
         self.indexed = self.unchanged = self.quarantined = self.dead = self.in_progress = 0
         self.deaths: list[Death] = []
+        self.held: list[Death] = []
 
     @property
     def accepted(self) -> int:
-        return self.indexed + self.unchanged + self.quarantined + self.dead + self.in_progress
+        return sum(getattr(self, name) for name in ENDS)
 
     def add(self, reply: dict[str, Any]) -> None:
-        """Add the counts of one reply of the API and the deaths it lists."""
-        self.indexed += reply["indexed"]
-        self.unchanged += reply["unchanged"]
-        self.in_progress += reply.get("in_progress", 0)
-        self.quarantined += reply.get("quarantined", 0)
-        self.dead += reply["dead"]
+        """Add the counts of one reply of the API and the documents it lists with a cause."""
+        for name in ENDS:
+            setattr(self, name, getattr(self, name) + reply.get(name, 0))
         for item in reply["items"]:
             if item.get("cause"):
-                self._list(Death(item["uri"], item["cause"] or "unknown", item["sentence"] or ""))
+                told = Death(item["uri"], item["cause"], item["sentence"] or "")
+                self._list(self.held if item["state"] == "quarantined" else self.deaths, told)
 
     def bury(self, uri: str, cause: str, sentence: str) -> None:
         """Count one document that never reached the API, or that it refused."""
         self.dead += 1
-        self._list(Death(uri, cause, sentence))
+        self._list(self.deaths, Death(uri, cause, sentence))
 
     def as_dictionary(self) -> dict[str, Any]:
-        counts = {name: getattr(self, name) for name in COUNTS}
-        return counts | {"deaths": [death._asdict() for death in self.deaths]}
+        listed = {"deaths": self.deaths, "held": self.held}
+        return {name: getattr(self, name) for name in COUNTS} | {
+            name: [each._asdict() for each in found] for name, found in listed.items()
+        }
 
     def __str__(self) -> str:
-        return f"{self.accepted:,} accepted: {self.indexed:,} indexed, {self.unchanged:,} unchanged, {self.dead:,} dead"
+        ends = (f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in ENDS)
+        return f"{self.accepted:,} accepted: {', '.join(ends)}"
 
-    def _list(self, death: Death) -> None:
-        if len(self.deaths) < LISTED:
-            self.deaths.append(death)
+    def _list(self, found: list[Death], death: Death) -> None:
+        if len(found) < LISTED:
+            found.append(death)
