@@ -44,9 +44,12 @@ class _Correlating(StdlibAsyncTransport):
     """Tell a provider which request of ours a call belongs to."""
 
     def stream(self, request: TransportRequest) -> Any:
-        identity = request_id()
-        known = [(HEADER, identity)] if identity else []
-        return super().stream(replace(request, headers=[*request.headers, *known]))
+        return super().stream(replace(request, headers=[*request.headers, *_correlation()]))
+
+
+def _correlation() -> list[tuple[str, str]]:
+    identity = request_id()
+    return [(HEADER, identity)] if identity else []
 
 
 def speaker(target: Target) -> lm15.AsyncOpenAIChatLM | AsyncLiteLLMEngine:
@@ -61,9 +64,10 @@ def speaker(target: Target) -> lm15.AsyncOpenAIChatLM | AsyncLiteLLMEngine:
 
 
 def _litellm_options(target: Target) -> dict[str, Any]:
-    """Return what LiteLLM is told; without a key it finds the provider's own credentials in the environment."""
+    """Return what LiteLLM is told of one request; without a key it finds the provider's own in the environment."""
     key = target.api_key.get_secret_value()
-    told = {"api_base": target.endpoint, "api_key": "" if key == "none" else key, "timeout": target.timeout_seconds}
+    told: dict[str, Any] = {"api_base": target.endpoint, "api_key": "" if key == "none" else key}
+    told |= {"timeout": target.timeout_seconds, "extra_headers": dict(_correlation())}
     return {name: value for name, value in told.items() if value}
 
 

@@ -12,6 +12,7 @@ from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.tables.workflows import WorkflowRun
 from kowai.types import Value
+from tasks.idempotency import Claim, settle
 from tasks.record import close_stopped
 
 COLUMNS: list[Any] = [
@@ -42,11 +43,15 @@ update promotion set outcome = 'refused', sentence = :sentence, finished_at = no
 
 
 class Wish(NamedTuple):
-    """Hold who wants which workflow to run; the id is also its question's, batch's, ingestion's or the like."""
+    """Hold who wants which workflow to run; the id is also its question's, batch's, ingestion's or the like.
+
+    `claimed` is the caller's own key for this request, if they sent one.
+    """
 
     id: UUID
     workflow: str
     requested_by: UUID
+    claimed: Claim | None = None
 
 
 class StartedRun(Value):
@@ -62,8 +67,11 @@ class StartedRun(Value):
 
 async def receive_run(wish: Wish, tenant_id: UUID, along: Callable[[], Executable]) -> None:
     """Store a run with what tells Prefect of it, in one transaction: accepted is never forgotten."""
+    row = {"id": wish.id, "workflow": wish.workflow, "requested_by": wish.requested_by, "tenant_id": tenant_id}
     async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(insert(WorkflowRun).values(tenant_id=tenant_id, **wish._asdict()))
+        await connection.execute(insert(WorkflowRun).values(row))
+        if wish.claimed is not None:
+            await settle(connection, wish.claimed, wish.id)
         await connection.execute(along())
 
 

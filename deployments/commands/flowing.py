@@ -12,6 +12,7 @@ workflows = typer.Typer(name="workflows", help="Start, follow and cancel workflo
 
 WORKFLOWS, RUNS = "/api/v1/workflows", "/api/v1/workflow-runs"
 COLUMNS = ("id", "workflow", "state", "name", "created_at", "result")
+Once = Annotated[str | None, typer.Option("--idempotency-key", help="The same command with it again starts no other.")]
 Set = Annotated[list[str], typer.Option("--set", help="NAME=VALUE, as in suite=handbook; give it several times.")]
 
 
@@ -37,10 +38,17 @@ def start_workflow(
     key: Key = None,
     state: State = None,
     *,
+    once: Once = None,
     as_json: Json = False,
 ) -> None:
     """Start a workflow: `kowai workflows start evaluate --set suite=handbook --set personas=[assistant]`."""
-    run = send("POST", f"{WORKFLOWS}/{name}/runs", {"parameters": _parameters(settings)}, url, key)
+    from uuid import uuid4
+
+    from deployments.commands.api import Api
+
+    with Api(url, key) as api:
+        api.client.headers["Idempotency-Key"] = once or str(uuid4())  # a busy server is asked again
+        run = api.send("POST", f"{WORKFLOWS}/{name}/runs", {"parameters": _parameters(settings)})
     show_rows([run], COLUMNS, as_json)
 
 

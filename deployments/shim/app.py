@@ -31,7 +31,14 @@ DESCRIPTION = "Ask your documents; every answer is cited, every run is in Prefec
 # Scripts of other sites send a key of their own accord, so no browser has to add cookies for them.
 CROSS_ORIGIN: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID", "X-Kowai-Tenant", "X-Request-ID"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "Last-Event-ID",
+        "X-Kowai-Tenant",
+        "X-Request-ID",
+    ],
     "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Query-Id", "X-Request-ID"],
     "max_age": 600,
 }

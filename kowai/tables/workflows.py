@@ -1,4 +1,4 @@
-"""Runs that somebody started through the API."""
+"""Runs that somebody started through the API, and what callers' own keys for their requests stand for."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,3 +15,11 @@ class WorkflowRun(TenantRow, table=True):
     requested_by: UUID = Field(description="A user's or a key's id.")
     flow_run_id: UUID | None = None
     cancelled_at: datetime | None = moment()
+
+
+class IdempotencyKey(TenantRow, table=True):
+    """Say which request a caller sent with a key of their own, its id made of both, and what came of it."""
+
+    request: str = Field(max_length=64, description="The SHA-256 of what was asked for.")
+    outcome: UUID | None = Field(default=None, description="The run that it started; null while that is under way.")
+    leased_until: datetime | None = moment(nullable=False)

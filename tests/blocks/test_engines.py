@@ -9,6 +9,7 @@ from dspy import lm15
 
 from blocks.engines import AsyncFailover, BlockingEngine, circuit_of
 from blocks.language_model import Target
+from kowai.correlation import correlated
 from tests.model_server import LLAMA_CPP, VLLM, Act, ModelServer
 
 QUESTION = lm15.Request(model="any", messages=(lm15.Message.user("What is the capital of France?"),))
@@ -66,7 +67,9 @@ async def test_what_litellm_translates_for_fails_over_and_streams_like_any_targe
     model_server.script = [Act(status=503)]
     engine = AsyncFailover([first, second_server.target("cloud")])
     assert (await engine.complete(QUESTION)).model == "cloud-model"
-    assert "Paris" in ((await engine.complete(QUESTION)).text or "")
+    with correlated("support-case-0815.b"):
+        assert "Paris" in ((await engine.complete(QUESTION)).text or "")
+    assert model_server.headers[-1]["x-request-id"] == "support-case-0815.b"
     assert [event.type async for event in engine.stream(QUESTION)][-1] == "end"
     assert (len(model_server.asked), len(second_server.asked)) == (3, 1)
 

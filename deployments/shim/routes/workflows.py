@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.catalogue import stanzas
@@ -17,13 +17,25 @@ from deployments.shim.recorder import KIND
 from deployments.shim.runs import Opening, Runs
 from kowai.errors import Forbidden, KowaiError, NotFound, Unavailable
 from kowai.limits import LimitReached
-from tasks import outbox, workflow_runs
+from tasks import idempotency, outbox, workflow_runs
+from tasks.idempotency import Claim
 from tasks.workflow_runs import StartedRun, Wish
 
 router = APIRouter(prefix="/api/v1", tags=["workflows"])
 
 Reader = Annotated[Principal, Depends(may("workflows.read"))]
 Runner = Annotated[Principal, Depends(may("workflows.run"))]
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="A key of your own, such as a UUID: the same request sent again with it answers the same run.",
+    ),
+]
 
 
 class AlreadyEnded(KowaiError):
@@ -75,19 +87,41 @@ async def get_workflow(name: str, caller: Reader) -> WorkflowView:
 
 
 @router.post("/workflows/{name}/runs", status_code=202)
-async def start_run(name: str, new: NewRun, caller: Runner, request: Request) -> RunView:
+async def start_run(
+    name: str, new: NewRun, caller: Runner, request: Request, idempotency_key: IdempotencyKey = None
+) -> RunView:
     """Start a workflow for your tenant; what is accepted is started, also if Prefect is away just now."""
-    workflow = _known(name)
-    let_pass(workflow.permission, caller)
-    opened = await workflow.open(checked(name, new.parameters), caller)
-    tenant_id, runs = caller.tenant_id, request.app.state.runs
+    let_pass(_known(name).permission, caller)
+    given = checked(name, new.parameters)
+    if idempotency_key is None:
+        run_id = await _start(name, given, caller, request)
+    else:
+        claimed = await idempotency.claim(idempotency_key, [name, given], caller.id, caller.tenant_id)
+        run_id = claimed if isinstance(claimed, UUID) else await _start_once(claimed, name, given, caller, request)
+    return await get_run(run_id, caller, request)
+
+
+async def _start_once(claimed: Claim, name: str, given: dict[str, Any], caller: Principal, request: Request) -> UUID:
+    """Start it under the caller's own key, which may be used again if it cannot be started."""
+    try:
+        return await _start(name, given, caller, request, claimed=claimed)
+    except BaseException:
+        await idempotency.release(claimed, caller.tenant_id)
+        raise
+
+
+async def _start(
+    name: str, given: dict[str, Any], caller: Principal, request: Request, *, claimed: Claim | None = None
+) -> UUID:
+    workflow, tenant_id, runs = _known(name), caller.tenant_id, request.app.state.runs
     assert isinstance(runs, Runs)
+    opened = await workflow.open(given, caller)
     opening = Opening(workflow.carried_out_by, tenant_id, datetime.now(UTC), "SCHEDULED", opened.parameters)
     entry = opening.entry({"run_id": opened.id})
-    wish = Wish(opened.id, name, caller.id)
+    wish = Wish(opened.id, name, caller.id, claimed)
     await workflow_runs.receive_run(wish, tenant_id, lambda: outbox.placing(KIND, [entry], tenant_id))
     await runs.start(workflow.carried_out_by, tenant_id=tenant_id, opened=opening, run_id=opened.id)
-    return await get_run(opened.id, caller, request)
+    return opened.id
 
 
 @router.get("/workflow-runs")
