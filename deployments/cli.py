@@ -10,6 +10,7 @@ from deployments.commands import (
     auditing,
     batching,
     conversing,
+    counting,
     entering,
     evaluating,
     experimenting,
@@ -50,7 +51,7 @@ for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting
     app.command()(command)
 for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
     app.command()(command)
-for command in (teaming.team, measuring.bench, spending.costs):
+for command in (teaming.team, measuring.bench, spending.costs, counting.analytics):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)

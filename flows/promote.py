@@ -8,10 +8,13 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.evaluate import carry_out
+from flows.reindex import ALLOWED_LOSS, fill, switch
 from kowai.errors import EvaluationBroken
 from tasks.evaluations import Trial, receive_evaluation
-from tasks.promote import decide, read_candidacy, receive_promotion
-from tasks.receive import find_tenant
+from tasks.promote import decide, favours_candidate, read_candidacy, receive_promotion
+from tasks.receive import find_tenant, find_tenants
+from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces, retire_space
+from tasks.spaces import StoredSpace
 from tasks.suites import find_suite
 
 
@@ -20,7 +23,7 @@ async def promote(version: UUID, suite: str, tenant: str = "default") -> Any:
     """Evaluate a candidate and the incumbent on the same suite; end as Promoted, Refused or, when broken, Failed.
 
     Args:
-        version: The id of the version of a persona, prompt, model target or retrieval setting.
+        version: The id of the version of a persona, prompt, model target, retrieval setting or vector space.
         suite: The name or id of the suite that decides.
         tenant: Whose answers it is for.
     """
@@ -34,14 +37,40 @@ async def promote(version: UUID, suite: str, tenant: str = "default") -> Any:
 @flow(name="promote", persist_result=False)
 async def run_promotion(promotion_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored promotion."""
-    candidacy = await read_candidacy(promotion_id, tenant_id)
+    candidacy, objection = await read_candidacy(promotion_id, tenant_id), None
     if candidacy is not None:
+        space = await _built(candidacy.embedder) if candidacy.embedder else None
         personas = (candidacy.persona,) if candidacy.persona else ()
         sides = ((candidacy.incumbent_id, candidacy.incumbent), (candidacy.candidate_id, candidacy.candidate))
         for evaluation_id, pins in sides:
             trial = Trial(candidacy.suite_id, personas, pins=pins, held_out=candidacy.held_out)
             await carry_out(await receive_evaluation(trial, tenant_id, evaluation_id), tenant_id)
-    outcome = await decide(promotion_id, tenant_id)
+        if space is not None:
+            objection = await _settle(space, promotion_id, tenant_id)
+    outcome = await decide(promotion_id, tenant_id, objection)
     if outcome == "broken":
         raise EvaluationBroken("Too few cases came to an answer to compare the candidate with what is live.")
     return Completed(name=outcome.replace("_", " ").capitalize(), message="See the promotion's artifact.")
+
+
+async def _built(embedder: str) -> StoredSpace:
+    """Return the embedder's space, filled for all tenants beside the current one, or the current one itself."""
+    space = await begin_space(embedder)
+    if space.state == "building":
+        await fill(await find_tenants(), space)
+    return space
+
+
+async def _settle(space: StoredSpace, promotion_id: UUID, tenant_id: UUID) -> str | None:
+    """Switch to the space or give it up; return what speaks against it beside the suite, which is one tenant's."""
+    if space.state == "current":
+        return None
+    tenant_ids = await find_tenants()
+    finds = await compare_spaces(tenant_ids, space, ALLOWED_LOSS)
+    if finds and await favours_candidate(promotion_id, tenant_id):
+        await switch(tenant_ids, space)
+    else:
+        await retire_space(space)
+    await drop_spaces(tenant_ids)
+    await report_spaces()
+    return None if finds else "It finds too little of what the stored answers of all tenants cite."

@@ -33,18 +33,24 @@ async def reindex_stored(space_id: UUID, tenant_id: UUID) -> None:
 async def _move(space: StoredSpace, allowed_loss: float) -> None:
     tenant_ids = await find_tenants()
     if space.state == "building":
-        await _fill(tenant_ids, space)
+        await fill(tenant_ids, space)
         if not await compare_spaces(tenant_ids, space, allowed_loss):
             return await report_spaces()
-        patience = 0
-        while not await switch_space(tenant_ids, space, patience):
-            await _fill(tenant_ids, space)
-            patience += 1
+        await switch(tenant_ids, space)
     await drop_spaces(tenant_ids)
     await report_spaces()
 
 
-async def _fill(tenant_ids: list[UUID], space: StoredSpace) -> None:
+async def fill(tenant_ids: list[UUID], space: StoredSpace) -> None:
+    """Give every chunk of every tenant its vector in the space."""
     for tenant_id in tenant_ids:
         while await fill_space(tenant_id, space):
             pass
+
+
+async def switch(tenant_ids: list[UUID], space: StoredSpace) -> None:
+    """Make the space the current one, filled again each time more was missing than fits into the last moment."""
+    patience = 0
+    while not await switch_space(tenant_ids, space, patience):
+        await fill(tenant_ids, space)
+        patience += 1

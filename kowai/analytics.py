@@ -106,23 +106,29 @@ def week_of(week: date, counts: Mapping[str, int], active: Sequence[Active]) -> 
 
 def report(found: Analytics) -> str:
     """Return Markdown with the figures, a chart of each week and the cohorts."""
-    active = f"{found.active_day:,} on the last day, {found.active_week:,} in 7 days, {found.active_month:,} in 28"
-    kept = f"{_share(found.retention_week_1)} after one week, {_share(found.retention_week_4)} after four"
-    lines = [f"# Use from {found.since} to {found.until}", "", f"Active: {active}. Back again: {kept}.", ""]
-    lines += ["```text", *_chart(found.weeks), "```", "", "| week | active | new | questions | answered | liked |"]
+    lines = [f"# Use from {found.since} to {found.until}", "", headline(found), ""]
+    lines += ["```text", *chart(found.weeks), "```", "", "| week | active | new | questions | answered | liked |"]
     lines.append("|---|---|---|---|---|---|")
     for week in found.weeks:
         counts = f"{week.active:,} | {week.new:,} | {week.questions:,}"
-        lines.append(f"| {week.week} | {counts} | {_share(week.answered)} | {_share(week.liked)} |")
+        lines.append(f"| {week.week} | {counts} | {share(week.answered)} | {share(week.liked)} |")
     later = range(len(found.weeks))
     lines += ["", f"| first week | people | {' | '.join(f'+{n}' for n in later)} |", "|---|---|" + "---|" * len(later)]
     for cohort in found.cohorts:
-        shares = [f"{share:.0%}" for share in cohort.retained] + [""] * (len(later) - len(cohort.retained))
+        shares = [share(part) for part in cohort.retained] + [""] * (len(later) - len(cohort.retained))
         lines.append(f"| {cohort.week} | {cohort.size:,} | {' | '.join(shares)} |")
     return "\n".join(lines) + "\n"
 
 
-def _chart(weeks: Sequence[Week]) -> list[str]:
+def headline(found: Analytics) -> str:
+    """Say how many are active and how many come back."""
+    active = f"{found.active_day:,} on the last day, {found.active_week:,} in 7 days, {found.active_month:,} in 28"
+    kept = f"{share(found.retention_week_1)} after one week, {share(found.retention_week_4)} after four"
+    return f"Active: {active}. Back again: {kept}."
+
+
+def chart(weeks: Sequence[Week]) -> list[str]:
+    """Draw who was active and what was asked as two bars a week."""
     most_active, most_asked = max(each.active for each in weeks), max(each.questions for each in weeks)
     return [
         f"{each.week} {_bar(each.active, most_active)} {each.active:>6,} active "
@@ -131,8 +137,8 @@ def _chart(weeks: Sequence[Week]) -> list[str]:
     ]
 
 
-def _share(share: float | None) -> str:
-    return "unknown" if share is None else f"{share:.0%}"
+def share(part: float | None) -> str:
+    return "unknown" if part is None else f"{part:.0%}"
 
 
 def _bar(value: int, most: int) -> str:

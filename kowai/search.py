@@ -64,7 +64,7 @@ class Weighted(NamedTuple):
 
 
 # A retired space is whole until it is dropped, a space that is being built is not.
-SEARCHED, TRIED = ["current", "retired"], ["building"]
+SEARCHED, TRIED = ["current", "retired"], ["building", "current"]
 
 
 def survey(question: str, filters: Filters, *, space: str, dimensions: int, trial: bool = False) -> Statement:

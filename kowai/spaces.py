@@ -72,6 +72,7 @@ SWITCH = (
     "update embedding_space set state = 'retired' where state = 'current'",
     "update embedding_space set state = 'current' where id = :id",
 )
+RETIRE = "update embedding_space set state = 'retired' where id = :id and state = 'building'"
 EVALUATED = "update embedding_space set evaluation = cast(:evaluation as jsonb) where id = :id"
 
 # Chunks of today and of replaced versions, and where their vectors are.

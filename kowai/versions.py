@@ -49,22 +49,34 @@ class RetrievalSetting(Value):
     least_confidence: float = Field(default=LEAST_CONFIDENCE, ge=0, le=1)
 
 
+class SpaceSetting(Value):
+    """Embed documents and questions by this embedder block: its space becomes the current one, for all tenants."""
+
+    embedder: str = Field(min_length=1, max_length=100)
+
+
+SPACE = "space"
 KINDS: dict[str, type[Value]] = {
     "persona": PersonaSetting,
     "prompt": PromptSetting,
     "model": ModelSetting,
     "retrieval": RetrievalSetting,
+    SPACE: SpaceSetting,
 }
 OF_PERSONA = ("persona", "prompt")
 
 
 class Answering(Value):
-    """Hold everything that settings decide about one answer."""
+    """Hold everything that settings decide about one answer.
+
+    `embedder` makes the vectors of a space on trial; None is the space that is current.
+    """
 
     persona: Persona
     prompt: PromptSetting = PromptSetting()
     target: str | None = None
     retrieval: RetrievalSetting = RetrievalSetting()
+    embedder: str | None = None
 
     @property
     def version(self) -> str:
@@ -75,7 +87,7 @@ class Answering(Value):
 
 
 def checked(slot: str, content: Mapping[str, Any]) -> Value:
-    """Return the setting for a slot such as persona:assistant, prompt:assistant, model or retrieval.
+    """Return the setting for a slot such as persona:assistant, prompt:assistant, model, retrieval or space.
 
     Raises BadVersion, which names the field.
     """
@@ -100,15 +112,16 @@ def digest(setting: Value) -> str:
 
 def slots_of(persona: str) -> tuple[str, ...]:
     """Return the slots that have a say in what this persona answers."""
-    return (f"persona:{persona}", f"prompt:{persona}", "model", "retrieval")
+    return (f"persona:{persona}", f"prompt:{persona}", "model", "retrieval", SPACE)
 
 
 def answering(persona: str, settings: Mapping[str, Value]) -> Answering:
     """Return what the settings, by slot, make of the persona that its file describes."""
-    voice, prompt, model, retrieval = (settings.get(slot) for slot in slots_of(persona))
+    voice, prompt, model, retrieval, space = (settings.get(slot) for slot in slots_of(persona))
     changes = voice.model_dump(exclude_none=True) if voice else {}
     found: dict[str, Any] = {"persona": personas()[persona].model_copy(update=changes)}
     found |= {"prompt": prompt} if isinstance(prompt, PromptSetting) else {}
     found |= {"target": model.target} if isinstance(model, ModelSetting) else {}
     found |= {"retrieval": retrieval} if isinstance(retrieval, RetrievalSetting) else {}
+    found |= {"embedder": space.embedder} if isinstance(space, SpaceSetting) else {}
     return Answering.model_validate(found)

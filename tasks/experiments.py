@@ -14,6 +14,7 @@ from blocks.connections import database, language_model
 from kowai.errors import InvalidInput, NotFound
 from kowai.experiments import ALPHA, GOALS, Lift, MetricName, lift, verdict
 from kowai.tables.experiments import Experiment
+from kowai.versions import SPACE
 from tasks.judge import JUDGE, judge_sample
 from tasks.step import step
 from tasks.versions import live_versions, slot_of
@@ -59,6 +60,8 @@ async def begin_experiment(plan: Plan, tenant_id: UUID, by: UUID | None = None) 
     try:
         async with (await database()).transaction(tenant_id) as connection:
             values["slot"] = await slot_of(connection, plan.version_id)
+            if values["slot"] == SPACE:
+                raise BadExperiment("A vector space answers everybody or nobody: promote it instead.")
             values["control_id"] = (await live_versions(connection)).get(values["slot"])
             if values["control_id"] == plan.version_id:
                 raise BadExperiment("This version is live already: there is nothing to compare it with.")

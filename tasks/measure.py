@@ -15,12 +15,13 @@ from tasks import metered
 from tasks.judge import judge
 from tasks.retrieve import find_passages
 from tasks.step import step
+from tasks.versions import answering_by
 
 CHUNKS, DOCUMENTS = 50, 10
 
 READ = text("""
-select i.batch_id, q.standalone, q.filters, q.started_at, q.finished_at, a.text, a.citations, a.abstained, a.cost,
-  c.content, e.judged
+select i.batch_id, q.persona, q.pins, q.standalone, q.filters, q.started_at, q.finished_at, a.text,
+  a.citations, a.abstained, a.cost, c.content, e.judged
 from batch_item i join query q on q.id = i.id join answer a on a.query_id = i.id
 join set_question s on s.id = i.question_id
 join suite_case c on c.suite_id = s.question_set_id and c.key = s.key join evaluation e on e.id = i.batch_id
@@ -60,7 +61,8 @@ async def _ranking(case: Case, row: Any, tenant_id: UUID) -> dict[str, float]:
     """Rank documents as the answer's search did, but further down."""
     if not any(case.documents.values()):
         return {}
-    passages = await find_passages(row.standalone, tenant_id, k=CHUNKS, filters=row.filters)
+    embedder = (await answering_by(row.persona, _versions(row.pins), tenant_id)).embedder
+    passages = await find_passages(row.standalone, tenant_id, k=CHUNKS, filters=row.filters, embedder=embedder)
     found = list(dict.fromkeys(named([passage.external_id for passage in passages], case.documents)))[:DOCUMENTS]
     return {
         "recall_at_5": metrics.recall_at(5, found, case.documents),
@@ -68,6 +70,10 @@ async def _ranking(case: Case, row: Any, tenant_id: UUID) -> dict[str, float]:
         "ndcg_at_10": metrics.ndcg_at(10, found, case.documents),
         "mrr": metrics.reciprocal_rank(found, case.documents),
     }
+
+
+def _versions(pins: dict[str, str] | None) -> dict[str, UUID]:
+    return {slot: UUID(version) for slot, version in (pins or {}).items()}
 
 
 async def _likeness(case: Case, row: Any) -> dict[str, float]:

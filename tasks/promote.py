@@ -13,10 +13,11 @@ from sqlmodel import col
 
 from blocks.connections import database
 from kowai.errors import NotFound
-from kowai.evaluations import conclude
+from kowai.evaluations import Found, conclude
 from kowai.gate import Comparison
 from kowai.suites import About
 from kowai.tables.versions import Promotion
+from kowai.versions import SPACE
 from tasks.conclude import read_outcomes
 from tasks.step import step
 from tasks.versions import live_versions, slot_of
@@ -30,7 +31,7 @@ WITHDRAW = text("delete from live_setting where tenant_id = :tenant and slot = :
 LOCK = text("select version_id from live_setting where tenant_id = :tenant and slot = :slot for update")
 ACCEPT = text("update evaluation set accepted = true where id = :id")
 FIND = text("""
-select p.*, v.slot, s.about from promotion p join setting_version v on v.id = p.version_id
+select p.*, v.slot, v.content, s.about from promotion p join setting_version v on v.id = p.version_id
 join suite s on s.id = p.suite_id where p.id = :id
 """)
 
@@ -46,6 +47,7 @@ class Candidacy(NamedTuple):
     incumbent: dict[str, str]
     persona: str | None
     held_out: bool
+    embedder: str | None
 
 
 @step
@@ -89,33 +91,51 @@ async def read_candidacy(promotion_id: UUID, tenant_id: UUID) -> Candidacy | Non
     evaluations = (row.candidate_evaluation_id, row.incumbent_evaluation_id)
     persona = row.slot.partition(":")[2] or None
     sides = (others | {row.slot: str(row.version_id)}, incumbent)
-    return Candidacy(promotion_id, *evaluations, row.suite_id, *sides, persona, row.held_out)
+    embedder = row.content["embedder"] if row.slot == SPACE else None
+    return Candidacy(promotion_id, *evaluations, row.suite_id, *sides, persona, row.held_out, embedder)
 
 
 @step
-async def decide(promotion_id: UUID, tenant_id: UUID) -> str:
-    """Promote, refuse or give up; the version goes live in the transaction that says so. Return the outcome."""
+async def favours_candidate(promotion_id: UUID, tenant_id: UUID) -> bool:
+    """Tell whether both evaluations speak for the candidate; nothing is decided by that."""
+    async with (await database()).transaction(tenant_id) as connection:
+        found = await _compared(connection, await _find(connection, promotion_id))
+    return _verdict(found.comparison, broken=found.outcome == "broken")[0] == "promoted"
+
+
+@step
+async def decide(promotion_id: UUID, tenant_id: UUID, objection: str | None = None) -> str:
+    """Promote, refuse or give up; the version goes live in the transaction that says so. Return the outcome.
+
+    An `objection` from outside the suite refuses what the suite would promote. A vector space has been switched to
+    before, for all tenants, and is no setting of this one.
+    """
     async with (await database()).transaction(tenant_id) as connection:
         row = await _find(connection, promotion_id)
         if row.outcome is not None:
             return row.outcome
-        margins = About.model_validate(row.about).margins
-        sides = (row.candidate_evaluation_id, row.incumbent_evaluation_id)
-        candidate, incumbent = [[each for _, each in (await read_outcomes(connection, id)).values()] for id in sides]
-        found = conclude(candidate, incumbent, margins)
+        found = await _compared(connection, row)
         live = await connection.scalar(LOCK, {"tenant": tenant_id, "slot": row.slot})
         outcome, sentence = _verdict(found.comparison, broken=found.outcome == "broken")
         if outcome == "promoted" and live != row.incumbent_id:
             outcome, sentence = "refused", "Another version went live meanwhile: promote again, against that one."
-        if outcome == "promoted":
+        if outcome == "promoted" and objection is not None:
+            outcome, sentence = "refused", objection
+        if outcome == "promoted" and row.slot != SPACE:
             await connection.execute(GO_LIVE, {"tenant": tenant_id, "slot": row.slot, "version": row.version_id})
-            if not row.held_out:  # half a suite is nothing to compare whole ones with
-                await connection.execute(ACCEPT, {"id": row.candidate_evaluation_id})
+        if outcome == "promoted" and not row.held_out:  # half a suite is nothing to compare whole ones with
+            await connection.execute(ACCEPT, {"id": row.candidate_evaluation_id})
         comparison = found.comparison.model_dump(mode="json") if found.comparison else {}
         await _end(connection, promotion_id, outcome, sentence=sentence, comparison=comparison)
     if FlowRunContext.get() is not None:
         await acreate_markdown_artifact(markdown=f"# {row.slot}: {outcome}\n\n{sentence}\n", key="promotion")
     return outcome
+
+
+async def _compared(connection: AsyncConnection, row: Any) -> Found:
+    sides = (row.candidate_evaluation_id, row.incumbent_evaluation_id)
+    candidate, incumbent = [[each for _, each in (await read_outcomes(connection, id)).values()] for id in sides]
+    return conclude(candidate, incumbent, About.model_validate(row.about).margins)
 
 
 def _verdict(comparison: Comparison | None, *, broken: bool) -> tuple[str, str]:

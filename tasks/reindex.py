@@ -152,6 +152,13 @@ async def switch_space(tenant_ids: Sequence[UUID], space: StoredSpace, patience:
 
 
 @step
+async def retire_space(space: StoredSpace) -> None:
+    """Give up a space that was built, so that another can be; `drop_spaces` removes it."""
+    async with (await database()).engine().begin() as connection:
+        await connection.execute(text(spaces.RETIRE), {"id": space.id})
+
+
+@step
 async def drop_spaces(tenant_ids: Sequence[UUID]) -> int:
     """Delete the vectors of spaces that are no longer current, and then the spaces; return how many."""
     await asyncio.sleep(GRACE_SECONDS)

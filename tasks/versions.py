@@ -9,11 +9,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
-from blocks.connections import database, language_model
-from kowai.errors import NotFound
+from blocks.connections import database, embedder, language_model
+from kowai.errors import Misconfigured, NotFound
 from kowai.tables.versions import LiveSetting, SettingVersion
 from kowai.types import Question, Value
-from kowai.versions import Answering, BadVersion, ModelSetting, answering, checked, digest, slots_of
+from kowai.versions import Answering, BadVersion, ModelSetting, SpaceSetting, answering, checked, digest, slots_of
 from tasks.step import step
 
 MOST_KNOWN = 1_000
@@ -63,6 +63,8 @@ async def receive_version(
     setting = checked(slot, content)
     if isinstance(setting, ModelSetting):
         await _check_target(setting.target)
+    if isinstance(setting, SpaceSetting):
+        await _check_embedder(setting.embedder)
     async with (await database()).transaction(tenant_id) as connection:
         return await store_version(connection, slot, setting, tenant_id, lineage=lineage or {}, by=by)
 
@@ -94,6 +96,13 @@ async def _check_target(name: str) -> None:
     known = [target.name for target in (await language_model()).targets]
     if name not in known:
         raise BadVersion(f"The language-model block has no target '{name}'; it has {', '.join(known) or 'none'}.")
+
+
+async def _check_embedder(name: str) -> None:
+    try:
+        await embedder(name)
+    except Misconfigured as error:
+        raise BadVersion(error.sentence) from error
 
 
 async def live_versions(connection: AsyncConnection) -> dict[str, UUID]:

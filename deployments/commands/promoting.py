@@ -10,7 +10,7 @@ from deployments.commands.options import Json, Key, State, Url
 PAUSE_SECONDS = 1.0
 EXIT_CODES = {"promoted": 0, "broken": 1, "refused": 3, "rolled_back": 3}  # 2 means that KowAI is not running
 
-Slot = Annotated[str, typer.Argument(help="persona:NAME, prompt:NAME, model or retrieval.")]
+Slot = Annotated[str, typer.Argument(help="persona:NAME, prompt:NAME, model, retrieval or space.")]
 Set = Annotated[list[str], typer.Option("--set", help="FIELD=VALUE, as in passages=12; give it several times.")]
 File = Annotated[Path | None, typer.Option("--file", "-f", help="The setting as a YAML or JSON file.")]
 Suite = Annotated[str, typer.Option("--suite", "-s", help="The suite that decides.")]

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
 from deployments.shim.identity import Principal
+from deployments.shim.promoting import begin_promotion
 from kowai.errors import InvalidInput
 from kowai.question_sets import read_rows
 from tasks.batches import Order, receive_batch
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.hosting import read_tenant
-from tasks.promote import receive_promotion
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.sources import remember, remembered_sources
@@ -98,9 +98,7 @@ async def an_evaluation(given: Given, caller: Principal) -> Opened:
 
 
 async def a_promotion(given: Given, caller: Principal) -> Opened:
-    suite_id = await find_suite(given["suite"], caller.tenant_id)
-    promotion_id = await receive_promotion(UUID(given["version"]), suite_id, caller.tenant_id)
-    return _stored(caller, promotion_id=promotion_id)
+    return _stored(caller, promotion_id=await begin_promotion(UUID(given["version"]), given["suite"], caller))
 
 
 async def a_team(given: Given, caller: Principal) -> Opened:

@@ -20,6 +20,7 @@ from deployments.shim.identity import Principal, authenticate
 from deployments.shim.routes import suites, versions
 from flows.promote import run_promotion
 from tasks.step import traced
+from tasks.versions import receive_version
 from tests.flows.conftest import learn_tea
 
 SUITE = b'cases:\n  - {id: green, question: "How long is green tea steeped?", facts: [three minutes]}\n'
@@ -92,6 +93,19 @@ async def test_an_analyst_may_write_a_candidate_but_not_promote_it(http: httpx.A
         made = await analyst.post("/api/v1/versions", json={"slot": "retrieval", "content": {"passages": 6}})
         body = {"version_id": made.json()["version_id"], "suite": "tea"}
         assert (await analyst.post("/api/v1/promotions", json=body)).status_code == 403
+
+
+async def test_a_space_is_every_tenants_and_so_the_platforms_to_promote(http: httpx.AsyncClient, tenant: UUID) -> None:
+    space = {"slot": "space", "content": {"embedder": "kowai"}}
+    assert (await http.post("/api/v1/versions", json=space)).status_code == 403
+    version_id = await receive_version("space", space["content"], tenant)
+    body = {"version_id": str(version_id), "suite": "tea"}
+    refused = await http.post("/api/v1/promotions", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    transport = httpx.ASGITransport(shim(tenant, "platform_admin"), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kowai") as platform:
+        assert (await platform.post("/api/v1/versions", json=space)).json()["live"]
+        assert (await platform.post("/api/v1/promotions", json=body)).json()["outcome"] == "promoted"
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("promoted", 0), ("broken", 1), ("refused", 3)])

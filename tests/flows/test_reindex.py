@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,22 @@ from blocks.connections import Known
 from blocks.database import Database
 from blocks.embedder import Embedder
 from flows.ingest import ingest_stored
+from flows.promote import run_promotion
 from flows.reindex import reindex
 from kowai.errors import NotFound, SpaceMismatch, SpaceUnready
+from kowai.suite_formats import read_suite
 from kowai.tables.queries import AnswerRow, Query
+from kowai.versions import BadVersion
 from tasks import reindex as steps
 from tasks import vectors
+from tasks.promote import receive_promotion
 from tasks.receive import receive_ingestion
 from tasks.reindex import begin_space, fill_space
 from tasks.retrieve import find_passages
 from tasks.step import traced
+from tasks.suites import receive_suite
+from tasks.versions import receive_version
+from tests.flows.conftest import rows
 
 SYNONYMS = {"hound": "dog", "feline": "cat", "infusion": "tea", "motor": "car", "vessel": "ship", "blossom": "rose"}
 HELD = """
@@ -235,3 +242,78 @@ async def test_past_versions_move_as_well(
     async with store.transaction(tenant) as connection:
         past = text("select s.model from past_vector join embedding_space s on s.id = space_id")
         assert list(await connection.scalars(past)) == ["new"]
+
+
+async def put_to_the_gate(embedder: str, tenant: UUID, asked: Mapping[str, str] = SYNONYMS) -> tuple[str, UUID]:
+    """Return how the promotion of an embedder's space ends, decided by a suite of synonyms."""
+    cases = [{"id": word, "question": word, "documents": [f"{meant}.txt"]} for word, meant in asked.items()]
+    suite = read_suite({"s.yaml": json.dumps({"name": "s", "cases": cases}).encode()}, "s", "native").suite
+    suite_id = await receive_suite(suite, "test", tenant)
+    version_id = await receive_version("space", {"embedder": embedder}, tenant)
+    promotion_id = await receive_promotion(version_id, suite_id, tenant)
+    with traced():
+        return (await run_promotion.fn(promotion_id, tenant)).name, promotion_id
+
+
+async def test_a_bad_space_is_refused_by_the_gate_which_names_the_questions_and_gives_it_up(
+    store: Database, tenant: UUID, tmp_path: Path, use: Callable[..., None], database_url: str
+) -> None:
+    use("next", "blind", 48)
+    use("third", "new", 16)
+    await learn(tenant, tmp_path, **{word: f"{word} {word} {word}." for word in SYNONYMS.values()})
+    name, promotion_id = await put_to_the_gate("next", tenant)
+    (found,) = rows(database_url, f"select * from promotion where id = '{promotion_id}'")
+    assert name == "Refused"
+    assert {change["metric"] for change in found["comparison"]["changes"] if change["regressed"]} >= {"mrr"}
+    worse = {question["case"] for question in found["comparison"]["questions"]}
+    assert worse
+    assert worse <= {*SYNONYMS}
+    assert all(case in found["sentence"] for case in worse)
+    assert await held(store, tenant) == [("old", "current", 6)]
+    with traced():
+        assert (await run_promotion.fn(promotion_id, tenant)).name == "Refused"
+    await begin_space("third")  # nothing stands in its way
+
+
+async def test_an_equal_space_is_switched_to_by_the_gate(
+    store: Database, tenant: UUID, other_tenant: UUID, tmp_path: Path, use: Callable[..., None], database_url: str
+) -> None:
+    use("next", "new", 48)
+    await learn(tenant, tmp_path, **{word: f"{word} {word} {word}." for word in SYNONYMS.values()})
+    await learn(other_tenant, tmp_path, theirs="A cat that nobody else knows.")
+    name, promotion_id = await put_to_the_gate("next", tenant)
+    assert name == "Promoted"
+    assert await held(store, tenant) == [("new", "current", 6)]
+    assert await held(store, other_tenant) == [("new", "current", 1)]
+    assert rows(database_url, "select * from live_setting") == []  # every tenant's, and so no setting of one
+    (passage,) = await find_passages("hound", tenant, k=1, filters={})
+    assert passage.text == "dog dog dog."
+    with traced():
+        assert (await run_promotion.fn(promotion_id, tenant)).name == "Promoted"
+
+
+async def test_a_space_that_finds_less_for_other_tenants_is_refused_whatever_the_suite_says(
+    store: Database,
+    tenant: UUID,
+    other_tenant: UUID,
+    tmp_path: Path,
+    use: Callable[..., None],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use("next", "blind", 48)
+    monkeypatch.setattr(steps, "PASSAGES", 1)
+    await learn(tenant, tmp_path, dog="dog dog dog.")
+    texts = {word: f"{word} {word} {word}." for word in SYNONYMS.values()}
+    await learn(other_tenant, tmp_path / "theirs", **texts)
+    await store_answers(store, other_tenant, SYNONYMS)
+    name, promotion_id = await put_to_the_gate("next", tenant, {"hound": "dog"})
+    (found,) = rows(database_url, f"select sentence from promotion where id = '{promotion_id}'")
+    assert (name, "all tenants" in found["sentence"]) == ("Refused", True)
+    assert await held(store, tenant) == [("old", "current", 1)]
+
+
+async def test_a_space_that_cannot_be_named_is_no_version(tenant: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))
+    with pytest.raises(BadVersion, match="kowai-embedder/nobody"):
+        await receive_version("space", {"embedder": "nobody"}, tenant)

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
-from deployments.shim.identity import Principal, may
+from deployments.shim.identity import Principal, let_pass, may
+from deployments.shim.promoting import begin_promotion
 from deployments.shim.runs import Runs
 from kowai.errors import InvalidInput, NotFound
 from kowai.gate import Comparison
-from kowai.versions import KINDS
-from tasks.promote import receive_promotion, roll_back
-from tasks.suites import find_suite
+from kowai.versions import KINDS, SPACE
+from tasks.promote import roll_back
 from tasks.versions import receive_version
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
@@ -26,7 +26,9 @@ Runner = Annotated[Principal, Depends(may("evaluations.run"))]
 Promoter = Annotated[Principal, Depends(may("versions.promote"))]
 
 VERSIONS = text("""
-select v.id as version_id, v.slot, v.number, v.content, v.lineage, v.created_at, l.since is not null as live
+select v.id as version_id, v.slot, v.number, v.content, v.lineage, v.created_at, 
+  l.since is not null or v.slot = 'space' and exists (
+    select from embedding_space e where e.state = 'current' and e.embedder = v.content ->> 'embedder') as live
 from setting_version v left join live_setting l on l.slot = v.slot and l.version_id = v.id
 where :slot = '' or v.slot = :slot order by v.created_at desc limit :limit
 """)
@@ -95,6 +97,8 @@ class PromotionView(BaseModel):
 async def add_version(new: NewVersion, caller: Runner) -> VersionView:
     """Store a candidate; nothing answers by it before it is promoted or pinned by an evaluation."""
     tenant_id = caller.tenant_id
+    if new.slot == SPACE:
+        let_pass("spaces.manage", caller)
     version_id = await receive_version(new.slot, new.content, tenant_id, lineage=new.lineage, by=caller.id)
     return next(view for view in await _versions(tenant_id, new.slot, 10_000) if view.version_id == version_id)
 
@@ -110,8 +114,7 @@ async def get_versions(
 @router.post("/promotions", status_code=202)
 async def add_promotion(new: NewPromotion, caller: Promoter, request: Request) -> PromotionView:
     """Put a version through the gate, in a worker: it goes live only if no metric falls by more than its margin."""
-    suite_id = await find_suite(new.suite, caller.tenant_id)
-    promotion_id = await receive_promotion(new.version_id, suite_id, caller.tenant_id)
+    promotion_id = await begin_promotion(new.version_id, new.suite, caller)
     runs: Runs = request.app.state.runs
     await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, promotion_id=promotion_id)
     return await _promotion(promotion_id, caller.tenant_id)
