@@ -23,6 +23,7 @@ from blocks.embedder import PRESETS, Embedder
 from blocks.language_model import LanguageModel
 from blocks.policy import Policy
 from deployments.catalogue import catalogue, load_flow
+from deployments.warm.silence import watch_heartbeats
 from kowai.settings import settings
 
 RUNS_AT_ONCE = 4
@@ -33,6 +34,7 @@ async def bootstrap() -> None:
     await save_blocks()
     async with get_client() as client:
         await make_pool(client, settings().work_pool)
+        await watch_heartbeats(client)
         for stanza in catalogue():
             await deploy(client, stanza)
 

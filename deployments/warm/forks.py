@@ -19,6 +19,7 @@ from deployments.warm.preload import changed_at
 from deployments.warm.protocol import ENDED, FORKED, READY, Job
 
 START_SECONDS = 120.0
+FORK_SECONDS = 20.0  # a thousand times what a fork takes
 END_SECONDS = 5.0
 GONE = -signal.SIGKILL
 
@@ -35,6 +36,15 @@ class Fork:
         self.returncode: int | None = None
         self.began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
+
+    def begin(self, pid: int) -> None:
+        """Take note of the process; one that nobody waits for any more is ended, for nobody would watch it."""
+        self.pid = pid
+        if self.began.cancelled():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            self.began.set_result(pid)
 
     async def wait(self) -> int | None:
         await self.ended.wait()
@@ -79,11 +89,17 @@ class ForkServer:
         self._listening = asyncio.create_task(self._listen())
 
     async def fork(self, job: Job) -> Fork:
+        """Return a new process. Raises CannotFork; a server that does not answer is ended, lest it fork later."""
         fork, number = Fork(), next(self._numbers)
         self.forks[number] = fork
         self.forked += 1
         self._writer.write(json.dumps({"id": number, "job": job._asdict()}).encode() + b"\n")
-        fork.pid = await fork.began
+        try:
+            await asyncio.wait_for(fork.began, FORK_SECONDS)
+        except TimeoutError:
+            self.alive = False
+            self.process.kill()
+            raise CannotFork("The fork server did not answer.") from None
         return fork
 
     def worn(self, most_forks: int, most_megabytes: int) -> bool:
@@ -121,7 +137,7 @@ class ForkServer:
         with contextlib.suppress(ConnectionError):
             while (said := await self._hear()) is not None:
                 if said["kind"] == FORKED:
-                    self.forks[said["id"]].began.set_result(said["pid"])
+                    self.forks[said["id"]].begin(said["pid"])
                 elif said["kind"] == ENDED:
                     self.forks.pop(said["id"]).end(said["status"])
         self.alive = False

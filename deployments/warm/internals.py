@@ -58,6 +58,8 @@ CONTRACT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("prefect.workers.process", "ProcessWorker.__aenter__", ("self",)),
     ("prefect.workers.base", "BaseWorker.get_and_submit_flow_runs", ("self",)),
     ("prefect.workers.base", "BaseWorker._get_scheduled_flow_runs", ("self",)),
+    ("prefect.workers.base", "BaseWorker._release_limit_slot", ("self", "flow_run_id")),
+    ("prefect.workers.base", "BaseWorker._submit_run", ("self", "flow_run")),
 )
 
 
@@ -97,6 +99,12 @@ async def enter_executor_context() -> FlowRunExecutorContext:
 def submitting(worker: ProcessWorker) -> set[UUID]:
     """Return the runs that the worker has taken and not started yet."""
     return worker._submitting_flow_run_ids
+
+
+def give_back(worker: ProcessWorker, run_id: UUID) -> None:
+    """Let go of a run that did not start, and of the slot that was kept for it."""
+    worker._submitting_flow_run_ids.discard(run_id)
+    worker._release_limit_slot(run_id)
 
 
 def executor(
@@ -139,6 +147,11 @@ async def stop_run(context: FlowRunExecutorContext, run_id: UUID, *, silently: b
         acknowledged = status is ControlSignalStatus.ACKNOWLEDGED
     await context.process_manager.kill(run_id, grace_seconds=3, force=silently and not acknowledged)
     return True
+
+
+async def end_process(context: FlowRunExecutorContext, run_id: UUID) -> None:
+    """End a run's process without asking it."""
+    await context.process_manager.kill(run_id, force=True)
 
 
 def refresh_settings() -> None:

@@ -18,7 +18,7 @@ from prefect.exceptions import PrefectException
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from pydantic import PrivateAttr
 
-from deployments.warm import internals, wake, zombies
+from deployments.warm import internals, silence, wake, zombies
 from deployments.warm.nursery import Nursery, logger
 from deployments.warm.reading import RememberingClient
 from deployments.warm.starter import ForkHooks, ForkStarter, Place
@@ -117,6 +117,15 @@ class WarmWorker(ProcessWorker):
         due = await super()._get_scheduled_flow_runs()
         return [entry for entry in due if entry.flow_run.id not in self.running]
 
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """Start a run; what goes wrong ends neither the worker nor, as in Prefect, keeps the slot for ever."""
+        try:
+            await super()._submit_run(flow_run)
+        except Exception as error:
+            logger().warning("Flow run %s could not be taken and is due again: %s", flow_run.id, error)
+        if flow_run.id not in self.running:
+            internals.give_back(self, flow_run.id)
+
     async def run(
         self,
         flow_run: FlowRun,
@@ -199,10 +208,18 @@ class WarmWorker(ProcessWorker):
         while True:
             if self.is_setup and not self.draining:
                 try:
-                    await zombies.close_zombies(self.client, self.pool_name, self.name, self._closed)
+                    await self.nursery.warm()  # code that has changed is imported before a run has to wait for it
+                    await zombies.close_zombies(self.client, self.pool_name, self.name, self._closed, self._at_work)
+                    await silence.end_outlived(self.client, self.running, self._end)
                 except Exception as error:  # the next round will try again
                     logger().warning("Runs of lost workers stay open for now: %s", error)
             await anyio.sleep(RECONCILE_SECONDS if self.is_setup else BREATH_SECONDS)
+
+    def _at_work(self) -> set[UUID]:
+        return {*self.running, *internals.submitting(self)}
+
+    async def _end(self, run_id: UUID) -> None:
+        await internals.end_process(self._context, run_id)
 
     async def _closed(self, run: FlowRun, state: State[Any]) -> None:
         """Run the hooks of a run whose worker could not."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psutil
 from prefect.client.orchestration import PrefectClient
@@ -29,7 +29,7 @@ from deployments.warm.nursery import logger
 
 REPEATABLE = "repeatable"
 MOST_STARTS = 3
-LOST_SECONDS = 60
+LOST_SECONDS = 45  # with the next round this stays below a minute
 OPEN = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 LABEL = "prefect.worker.name"
 
@@ -41,11 +41,18 @@ def worker_name() -> str:
     return f"warm-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
-async def close_zombies(client: PrefectClient, pool: str, own_name: str, closed: Closed) -> int:
-    """Close every open run of the pool whose worker is gone; return how many there were."""
+async def close_zombies(
+    client: PrefectClient, pool: str, own_name: str, closed: Closed, at_work: Callable[[], Collection[UUID]] = tuple
+) -> int:
+    """Close every open run of the pool that no worker works on; return how many there were.
+
+    Args:
+        at_work: Which runs the worker itself holds; those that bear its name and are not among them it has lost.
+    """
     runs = await open_runs(client, pool)
     gone = await gone_workers(client, pool, own_name, {worker_of(run) for run in runs} - {None, own_name})
-    zombies = [run for run in runs if worker_of(run) in gone or lost(run)]
+    mine = at_work()
+    zombies = [run for run in runs if worker_of(run) in gone or lost(run, own_name, mine)]
     for run in zombies:
         await close(client, run, closed)
     return len(zombies)
@@ -62,12 +69,14 @@ def worker_of(run: FlowRun) -> str | None:
     return str(name) if name else None
 
 
-def lost(run: FlowRun) -> bool:
-    """Return whether a worker took the run and went before it could say who it was."""
-    state = run.state
-    if state is None or worker_of(run) or not state.is_pending() or state.state_details.scheduled_time is None:
+def lost(run: FlowRun, own_name: str, at_work: Collection[UUID]) -> bool:
+    """Return whether a worker took the run and went before it said who it was, or could not say how it ended."""
+    state, worker = run.state, worker_of(run)
+    if state is None or datetime.now(UTC) - state.timestamp <= timedelta(seconds=LOST_SECONDS):
         return False
-    return datetime.now(UTC) - state.timestamp > timedelta(seconds=LOST_SECONDS)
+    if worker == own_name:
+        return run.id not in at_work
+    return worker is None and state.is_pending() and state.state_details.scheduled_time is not None
 
 
 async def gone_workers(client: PrefectClient, pool: str, own_name: str, names: set[str | None]) -> set[str | None]:

@@ -37,10 +37,19 @@ def pending(age: timedelta, scheduled: datetime | None) -> State:
 
 def test_a_run_that_was_taken_and_never_labelled_is_lost_after_a_while() -> None:
     now, old, new = datetime.now(UTC), timedelta(seconds=90), timedelta(seconds=5)
-    assert zombies.lost(run(pending(old, now)))
-    assert not zombies.lost(run(pending(new, now)))
-    assert not zombies.lost(run(pending(old, None))), "a run that starts in process was never in a queue"
-    assert not zombies.lost(run(pending(old, now), labels={"prefect.worker.name": "someone"}))
+    assert zombies.lost(run(pending(old, now)), "me", ())
+    assert not zombies.lost(run(pending(new, now)), "me", ())
+    assert not zombies.lost(run(pending(old, None)), "me", ()), "a run that starts in process was never in a queue"
+    assert not zombies.lost(run(pending(old, now), labels={"prefect.worker.name": "someone"}), "me", ())
+
+
+def test_a_run_that_bears_the_workers_own_name_and_is_not_at_work_is_lost_after_a_while() -> None:
+    now, old, new = datetime.now(UTC), timedelta(seconds=90), timedelta(seconds=5)
+    mine = {"prefect.worker.name": "me"}
+    stuck = run(pending(old, now), labels=mine)
+    assert zombies.lost(stuck, "me", ()), "its end could not be told to Prefect"
+    assert not zombies.lost(stuck, "me", {stuck.id})
+    assert not zombies.lost(run(pending(new, now), labels=mine), "me", ()), "it may be on its way to another worker"
 
 
 def test_a_worker_is_known_dead_only_on_its_own_machine() -> None:

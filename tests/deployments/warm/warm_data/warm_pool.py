@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.workers.process import ProcessWorker
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DATA = Path(__file__).parent
 WORK = """
 import asyncio, json, sys
@@ -27,7 +27,7 @@ from deployments.warm.nursery import Nursery
 from deployments.warm.worker import WarmWorker
 
 async def main():
-    nursery = Nursery(("warm_sample",), **json.loads(sys.argv[2]))
+    nursery = Nursery(**{"modules": ("warm_sample",)} | json.loads(sys.argv[2]))
     worker = WarmWorker(work_pool_name=sys.argv[1], nursery=nursery, **json.loads(sys.argv[3]))
     await serving.work(worker, *serving.stop_requests())
 
@@ -48,11 +48,13 @@ class Pool:
         self.notes.mkdir()
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    async def reached_by(self, client: PrefectClient) -> Self:
+    async def reached_by(
+        self, client: PrefectClient, kind: str = "process", template: dict[str, Any] | None = None
+    ) -> Self:
         self.client = client
-        template = ProcessWorker.get_default_base_job_template()
+        template = template or ProcessWorker.get_default_base_job_template()
         with contextlib.suppress(ObjectAlreadyExists):
-            await client.create_work_pool(WorkPoolCreate(name=self.name, type="process", base_job_template=template))
+            await client.create_work_pool(WorkPoolCreate(name=self.name, type=kind, base_job_template=template))
         return self
 
     def close(self) -> None:
@@ -67,8 +69,11 @@ class Pool:
 
     def work(self, nursery: dict[str, Any] | None = None, **options: Any) -> subprocess.Popen[bytes]:
         arguments = (self.name, json.dumps(nursery or {}), json.dumps(options))
+        return self.run_worker("-c", WORK, *arguments)
+
+    def run_worker(self, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self.folder / "worker.log").open("ab")
-        command = (sys.executable, "-c", WORK, *arguments)
+        command = (sys.executable, *arguments)
         process = subprocess.Popen(command, env=self.environment(), cwd=self.folder, stdout=log, stderr=log)
         self.workers.append(process)
         return process
@@ -77,7 +82,7 @@ class Pool:
         options.setdefault("name", uuid4().hex)
         return await self.client.create_deployment(
             flow_id=await self.client.create_flow(flow),
-            entrypoint=f"warm_sample.{flow.fn.__name__}",
+            entrypoint=f"{flow.fn.__module__}.{flow.fn.__name__}",
             work_pool_name=self.name,
             pull_steps=[],
             parameter_openapi_schema=flow.parameters.model_dump(),

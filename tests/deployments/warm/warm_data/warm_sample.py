@@ -52,6 +52,13 @@ async def nap(seconds: float) -> None:
 
 
 @flow
+async def doze() -> None:
+    """Sleep long, but only the first time."""
+    note("dozes", "x")
+    await asyncio.sleep(300 if (Path(os.environ["WARM_NOTES"]) / "dozes").read_text() == "x" else 0)
+
+
+@flow
 async def parent() -> None:
     note("parents", f"{os.getppid()}\n")
     await asyncio.sleep(0.5)
@@ -60,3 +67,27 @@ async def parent() -> None:
 @flow
 async def alone() -> None:
     note("alone", str(os.getppid()))
+
+
+@flow(persist_result=True)
+async def keep(number: int) -> dict[str, int]:
+    return {"number": number + 1}
+
+
+@task
+def base() -> None:
+    note("climb", "base ")
+
+
+@task(retries=1)
+def top() -> None:
+    if "slip" not in (Path(os.environ["WARM_NOTES"]) / "climb").read_text():
+        note("climb", "slip ")
+        raise ValueError("once")
+    note("climb", "top")
+
+
+@flow
+async def climb() -> None:
+    base()
+    top()
