@@ -38,7 +38,7 @@ class Endpoint(NamedTuple):
         Raises EmbedderFailed when trying again may help, EmbedderRefused when not, Misconfigured for no address.
         """
         try:
-            response = await _client().post(
+            response = await connections().post(
                 self.url, json=self._body(texts), headers=self._headers(), timeout=self.timeout_seconds
             )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -60,7 +60,7 @@ class Endpoint(NamedTuple):
         return {"model": self.model, "input": inputs, "encoding_format": "float", **length}
 
 
-def _client() -> httpx.AsyncClient:
+def connections() -> httpx.AsyncClient:
     """Return this loop's connections, which every endpoint shares."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:

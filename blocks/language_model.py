@@ -6,6 +6,9 @@ from typing import Literal, Self
 from prefect.blocks.core import Block
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
+from blocks.reranker import Reranker
+from kowai.reranking import RerankerFailed
+
 
 class Target(BaseModel):
     """Name one model behind one OpenAI-compatible endpoint, or behind a provider that LiteLLM translates for."""
@@ -75,6 +78,11 @@ class LanguageModel(Block):
         default=Decimal(100), ge=0, title="Daily limit", description="US dollars a tenant may spend in a UTC day."
     )
 
+    rerankers: list[Reranker] = Field(
+        default_factory=list[Reranker],
+        title="Rerankers",
+        description="Models that settings of retrieval and searches may name to put what was found in order.",
+    )
     unsupported: Literal["mark", "remove"] = Field(
         default="mark",
         title="Unsupported sentences",
@@ -94,6 +102,13 @@ class LanguageModel(Block):
     def has_role(self, role: str) -> bool:
         """Tell whether a target names the role, which nobody plays by chance."""
         return any(role in target.roles for target in self.targets)
+
+    def reranker(self, name: str) -> Reranker:
+        """Return the reranker of that name. Raises RerankerFailed."""
+        for each in self.rerankers:
+            if each.name == name:
+                return each
+        raise RerankerFailed(f"No reranker '{name}' is configured.")
 
     def preferring(self, name: str | None) -> "LanguageModel":
         """Return the same with the target of that name first, for every role; an unknown name changes nothing."""

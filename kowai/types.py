@@ -74,7 +74,7 @@ class Box(Value):
 
 
 class Passage(Value):
-    """Hold a retrieved chunk, where it comes from and how well it matched."""
+    """Hold a retrieved chunk, where it comes from and how well it matched; `relevance` is a reranker's word."""
 
     chunk_id: int
     document_id: UUID
@@ -89,6 +89,7 @@ class Passage(Value):
     score: float
     dense: float | None = None
     lexical: float | None = None
+    relevance: float | None = None
     boxes: tuple[Box, ...] | None = None
 
 

@@ -43,10 +43,14 @@ class ModelSetting(Value):
 
 
 class RetrievalSetting(Value):
-    """Change how many passages are read, and how sure an extractive answer has to be not to be an abstention."""
+    """Change how many passages are read, and how sure an extractive answer has to be not to be an abstention.
+
+    A `reranker` is the name of one in the language-model block; none leaves the order of the search.
+    """
 
     passages: int = Field(default=PASSAGES, ge=1, le=MOST_PASSAGES)
     least_confidence: float = Field(default=LEAST_CONFIDENCE, ge=0, le=1)
+    reranker: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class SpaceSetting(Value):

@@ -6,11 +6,11 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
 from blocks.connections import database
-from blocks.language_model import LanguageModel, Target
+from blocks.language_model import LanguageModel
 from kowai.errors import BudgetExhausted, Unavailable
 from kowai.types import Usage
 from tasks import spending_sql, spool
@@ -51,6 +51,16 @@ class Opened(NamedTuple):
     call_id: UUID
     stored: Stored | None = None
     is_reserved: bool = False
+
+
+class Target(Protocol):
+    """Say who is paid."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
 
 
 class Ahead(NamedTuple):

@@ -12,7 +12,7 @@ from kowai.signatures import ChooseTool
 from kowai.storable import storable
 from kowai.types import Passage, Question, Reply, Turn
 from tasks import event_log, metered
-from tasks.retrieve import find_passages
+from tasks.retrieve import find_reranked
 from tasks.step import step
 from tasks.team_steps import Work, count_iteration, left_to_spend
 from tasks.teams import tell
@@ -40,8 +40,8 @@ async def consult(question: Question, work: Work) -> Gathered:
     Without a model nobody chooses tools: what the task finds is what there is.
     """
     chosen = await answering_of(question)
-    k = chosen.retrieval.passages
-    found = await find_passages(question.standalone, question.tenant_id, k=k, filters=question.filters)
+    wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters, "query_id": question.id}
+    found, _ = await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
     gathered = Gathered(_merged(work.cited, found))
     if not work.step.tools or not (await language_model()).preferring(chosen.target).targets:
         return gathered

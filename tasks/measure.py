@@ -13,15 +13,15 @@ from kowai.suites import Case, named
 from kowai.tables.evaluations import CaseScore
 from tasks import metered
 from tasks.judge import judge
-from tasks.retrieve import find_passages
+from tasks.retrieve import find_reranked
 from tasks.step import step
 from tasks.versions import answering_by
 
 CHUNKS, DOCUMENTS = 50, 10
 
 READ = text("""
-select i.batch_id, q.persona, q.pins, q.standalone, q.filters, q.started_at, q.finished_at, a.text,
-  a.citations, a.abstained, a.cost, c.content, e.judged
+select i.batch_id, q.id as query_id, q.persona, q.pins, q.standalone, q.filters, q.started_at, q.finished_at, a.text,
+  a.citations, a.abstained, a.cost, a.versions, c.content, e.judged
 from batch_item i join query q on q.id = i.id join answer a on a.query_id = i.id
 join set_question s on s.id = i.question_id
 join suite_case c on c.suite_id = s.question_set_id and c.key = s.key join evaluation e on e.id = i.batch_id
@@ -62,7 +62,9 @@ async def _ranking(case: Case, row: Any, tenant_id: UUID) -> dict[str, float]:
     if not any(case.documents.values()):
         return {}
     embedder = (await answering_by(row.persona, _versions(row.pins), tenant_id)).embedder
-    passages = await find_passages(row.standalone, tenant_id, k=CHUNKS, filters=row.filters, embedder=embedder)
+    by = (await answering_by(row.persona, _versions(row.versions), tenant_id)).retrieval.reranker
+    wanted: dict[str, Any] = {"k": CHUNKS, "filters": row.filters, "query_id": row.query_id, "embedder": embedder}
+    passages, _ = await find_reranked(row.standalone, tenant_id, by, **wanted)
     found = list(dict.fromkeys(named([passage.external_id for passage in passages], case.documents)))[:DOCUMENTS]
     return {
         "recall_at_5": metrics.recall_at(5, found, case.documents),

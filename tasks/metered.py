@@ -25,6 +25,7 @@ from tasks.accounts import Purpose, spoil
 from tasks.limited_engine import LimitedEngine, Purse
 from tasks.masked_engine import MaskedEngine, Relay
 from tasks.metered_engine import MeteredEngine
+from tasks.metered_reranker import RerankCall
 from tasks.policy import policy_of
 
 Vectors = NDArray[np.float32]
@@ -81,6 +82,27 @@ async def ask(
         shown = {"demos": [dspy.Example(**demo) for demo in demos]} if demos else {}
         prediction = await dspy.Predict(signature).acall(**inputs, **shown)
     return _reply(prediction, engine)
+
+
+async def rerankable(reranker: str) -> int:
+    """Return how many passages the reranker of that name puts in order; 0 where there is none."""
+    return next((each.candidates for each in (await language_model()).rerankers if each.name == reranker), 0)
+
+
+async def rerank(
+    query: str, documents: Sequence[str], tenant_id: UUID, *, reranker: str, query_id: UUID | None = None
+) -> dict[int, float]:
+    """Return the relevance of documents by their index, as the reranker of that name in the block judges it.
+
+    Raises RerankerFailed when it is unknown, down, slow or not to be understood, and BudgetExhausted.
+    """
+    block, run = await language_model(), FlowRunContext.get()
+    purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, "rerank")
+    asked = [query, *documents]
+    if (await policy_of(tenant_id)).masks_prompts:
+        masking = Masking()
+        asked = [masking.mask(text) for text in asked]
+    return await RerankCall(block.reranker(reranker), block, purpose).scores(asked[0], asked[1:])
 
 
 class SampledLM(dspy.LM):

@@ -63,13 +63,13 @@ class MeteredEngine(Capabilities):
             async with accounts.renewed(call.id, self.purpose.tenant_id):
                 response = await self._failover.complete(request, call.admit)
         except asyncio.CancelledError:  # whether it is billed nobody knows: assume the worst
-            await _finish(call.abandon(call.reserved))
+            await finish(call.abandon(call.reserved))
             raise
         except BaseException as error:
             self._note(error)
-            await _finish(accounts.release(call.id, self.purpose.tenant_id, type(error).__name__))
+            await finish(accounts.release(call.id, self.purpose.tenant_id, type(error).__name__))
             raise
-        await _finish(call.settle(response))
+        await finish(call.settle(response))
         return response
 
     async def _heard(self, request: lm15.Request, hear: Hear) -> lm15.Response:
@@ -97,14 +97,14 @@ class MeteredEngine(Capabilities):
             async with accounts.renewed(call.id, self.purpose.tenant_id), aclosing(events):
                 async for event in events:
                     if event.type == "end":
-                        await _finish(call.settle(_assembled(said, event, call.target)))
+                        await finish(call.settle(_assembled(said, event, call.target)))
                     elif event.type == "delta":
                         said.append(_text_of(event))
                     yield event
         except BaseException as error:
             self._note(error)
             left = isinstance(error, asyncio.CancelledError | GeneratorExit)
-            await _finish(call.end_early(said, type(error).__name__, left=left))
+            await finish(call.end_early(said, type(error).__name__, left=left))
             raise
 
     def _note(self, error: BaseException) -> None:
@@ -218,7 +218,7 @@ class Call:
         await accounts.settle(settlement)
 
 
-async def _finish(work: Coroutine[Any, Any, None]) -> None:
+async def finish(work: Coroutine[Any, Any, None]) -> None:
     """Let the books be closed even if the caller is cancelled meanwhile."""
     task = asyncio.create_task(work)
     _closing.add(task)

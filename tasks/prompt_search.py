@@ -17,7 +17,7 @@ from kowai.suites import Case, Limits
 from kowai.versions import Answering
 from tasks import metered
 from tasks.limited_engine import Purse
-from tasks.retrieve import find_passages
+from tasks.retrieve import find_reranked
 
 
 class Lessons(NamedTuple):
@@ -34,7 +34,8 @@ async def lessons_of(cases: Sequence[Case], now: Answering, tenant_id: UUID) -> 
     counts: dict[str, int] = {}
     documents: set[str] = set()
     for case in cases:
-        passages = await find_passages(case.question, tenant_id, k=now.retrieval.passages, filters={})
+        wanted: dict[str, Any] = {"k": now.retrieval.passages, "filters": {}}
+        passages, _ = await find_reranked(case.question, tenant_id, now.retrieval.reranker, **wanted)
         inputs = {"voice": now.persona.voice(), "conversation": "", "question": case.question}
         inputs["passages"] = quoted_passages(passages)
         examples.append(example_of(case, inputs, len(passages)))

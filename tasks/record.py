@@ -27,8 +27,11 @@ INTERNAL = "Something went wrong on our side; the question is stored and can be 
 
 
 @step
-async def record_answer(question: Question, draft: Draft, passages: Sequence[Passage]) -> None:
-    """Store the answer with the passages it was made from; what was deleted meanwhile may not be quoted."""
+async def record_answer(question: Question, draft: Draft, passages: Sequence[Passage], note: str | None = None) -> None:
+    """Store the answer with the passages it was made from and what help was missing.
+
+    What was deleted meanwhile may not be quoted.
+    """
     values = {
         "tenant_id": question.tenant_id,
         "query_id": question.id,
@@ -37,6 +40,7 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
         "prompt": draft.prompt.model_dump(mode="json") if draft.prompt else {},
         "passages": [passage.model_dump(mode="json") for passage in passages],
         "usage": draft.usage.model_dump(),
+        "note": note,
         "versions": {slot: str(id) for slot, id in question.versions.items() if slot in slots_of(question.persona)},
         **draft.model_dump(include=AS_DRAFTED),
     }

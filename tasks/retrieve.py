@@ -1,10 +1,13 @@
 """Find the passages that may answer a question."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
+
 from blocks.connections import database
-from kowai.errors import SpaceMismatch
+from kowai.errors import BudgetExhausted, SpaceMismatch
+from kowai.reranking import RerankerFailed, reordered
 from kowai.types import Passage, Question
 from tasks import metered
 from tasks.search_sql import WHOLE, Extent, search
@@ -12,13 +15,53 @@ from tasks.spaces import current_embedder
 from tasks.step import step
 from tasks.versions import answering_of
 
+log = structlog.get_logger()
+
+
+class Retrieved(NamedTuple):
+    """Hold passages, best first; `note` says, in a sentence, which help was missing when they were put in order."""
+
+    passages: list[Passage]
+    note: str | None = None
+
 
 @step
-async def retrieve(question: Question) -> list[Passage]:
-    """Return the best passages for the question, best first."""
+async def retrieve(question: Question) -> Retrieved:
+    """Return the best passages for the question, best first, in the order of the reranker that its settings name."""
     chosen = await answering_of(question)
-    wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters}
-    return await find_passages(question.standalone, question.tenant_id, **wanted, embedder=chosen.embedder)
+    wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters, "query_id": question.id}
+    wanted |= {"embedder": chosen.embedder}
+    return await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
+
+
+async def find_reranked(
+    text: str,
+    tenant_id: UUID,
+    reranker: str | None,
+    *,
+    k: int,
+    query_id: UUID | None = None,
+    **wanted: Any,
+) -> Retrieved:
+    """Search as `wanted`, and let the reranker of that name put the best in order.
+
+    Where there is none or it cannot, the search's order stands.
+    """
+    if reranker is None:
+        return Retrieved(await find_passages(text, tenant_id, k=k, **wanted))
+    candidates = await metered.rerankable(reranker)
+    found = await find_passages(text, tenant_id, k=max(k, candidates), **wanted)
+    if len(found) < 2:
+        return Retrieved(found[:k])
+    try:
+        best, rest = found[:candidates], found[candidates:]
+        asked: dict[str, Any] = {"reranker": reranker, "query_id": query_id}
+        scores = await metered.rerank(text, [passage.text for passage in best], tenant_id, **asked)
+    except (RerankerFailed, BudgetExhausted) as error:
+        log.warning("reranker_missing", code=error.code, sentence=error.sentence)
+        return Retrieved(found[:k], f"{error.sentence} The passages are in the order of the search.")
+    told = [passage.model_copy(update={"relevance": scores.get(place)}) for place, passage in enumerate(best)]
+    return Retrieved([*reordered(told, scores), *rest][:k])
 
 
 async def find_passages(

@@ -50,6 +50,7 @@ def search(
     *,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="How well they must match.")] = 0.0,
     neighbours: Annotated[int, typer.Option(min=0, max=5, help="Chunks before and after to join to each.")] = 0,
+    reranker: Annotated[str | None, typer.Option(help="Who puts the best in order.")] = None,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -61,6 +62,7 @@ def search(
 
     with Api(url, key) as api:
         asked = {"query": text, "k": k, "min_score": min_score, "neighbours": neighbours}
+        asked |= {"reranker": reranker} if reranker else {}
         found: dict[str, Any] = api.post("/api/v1/search", asked | moment(as_of))
     (print_json if as_json else print_passages)(found)
 

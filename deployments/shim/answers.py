@@ -54,14 +54,14 @@ class Answer(BaseModel):
     cost: Dollars | None
     flow_run_id: UUID | None
     error: Fault | None = None
-    note: str | None = Field(None, description="What retention has taken from the knowledge it was asked of.")
+    note: str | None = Field(None, description="What was missing: knowledge that retention has taken, or a reranker.")
 
 
 OF_QUERY = (
     *("asked_by", "conversation_id", "turn", "standalone", "status", "persona", "routed_by", "routing_confidence"),
     *("flow_run_id", "refusal", "sentence", "filters"),
 )
-OF_ANSWER = ("text", "citations", "sentences", "confidence", "abstained", "model", "fallback", "usage", "cost")
+OF_ANSWER = ("text", "citations", "sentences", "confidence", "abstained", "model", "fallback", "usage", "cost", "note")
 NAMED: list[Any] = [col(Query.id).label("query_id"), col(Query.text).label("question")]
 COLUMNS: list[Any] = [
     *NAMED,
@@ -104,6 +104,6 @@ def _answer(row: Any, citations: list[Citation], note: str | None) -> Answer:
         sentences=row.sentences or [],
         usage=row.usage or Usage(),
         error=Fault(code=row.refusal, message=row.sentence) if row.refusal else None,
-        note=note,
+        note=" ".join(each for each in (row.note, note) if each) or None,
         **{name: getattr(row, name) for name in AS_STORED},
     )

@@ -65,3 +65,4 @@ class AnswerRow(TenantRow, table=True):
     fallback: bool = Field(default=False, description="Whether another model than the first choice spoke.")
     usage: dict[str, Any] = document_of("{}")
     cost: Decimal | None = Field(default=None, sa_column=Column(Numeric(18, 9)))
+    note: str | None = Field(default=None, description="What help was missing when its passages were found.")

@@ -11,7 +11,7 @@ from kowai.questions import checked_question
 from kowai.types import Passage
 from tasks.history import note_on
 from tasks.locate import locate
-from tasks.retrieve import find_passages
+from tasks.retrieve import find_reranked
 from tasks.search_sql import Extent
 
 router = APIRouter(prefix="/api/v1", tags=["search"])
@@ -30,13 +30,18 @@ class Search(BaseModel):
     neighbours: int = Field(
         0, ge=0, le=5, description="How many chunks before and after, of the same heading, to join."
     )
+    reranker: str | None = Field(
+        None, max_length=200, description="Let this reranker of the language-model block put the best in order."
+    )
     filters: dict[str, Any] = Field(default_factory=dict[str, Any], description="Which documents may be searched.")
     as_of: datetime | None = Field(None, description="Search what was known at this moment; default: now.")
 
 
 class Passages(BaseModel):
     passages: list[Passage]
-    note: str | None = Field(None, description="What retention has taken from the knowledge of `as_of`.")
+    note: str | None = Field(
+        None, description="What was missing: knowledge of `as_of` that retention has taken, or the reranker."
+    )
 
 
 @router.post("/search")
@@ -45,6 +50,8 @@ async def search(wanted: Search, caller: Searcher) -> Passages:
     text = checked_question(wanted.query)
     filters = wanted.filters | ({"as_of": wanted.as_of.isoformat()} if wanted.as_of else {})
     extent = Extent(wanted.min_score, wanted.neighbours)
-    found = await find_passages(text, caller.tenant_id, k=wanted.k, filters=filters, extent=extent)
-    note = await note_on(filters, caller.tenant_id)
-    return Passages(passages=await locate(found, caller.tenant_id), note=note)
+    asked: dict[str, Any] = {"k": wanted.k, "filters": filters, "extent": extent}
+    found, missing = await find_reranked(text, caller.tenant_id, wanted.reranker, **asked)
+    notes = (missing, await note_on(filters, caller.tenant_id))
+    said = " ".join(each for each in notes if each) or None
+    return Passages(passages=await locate(found, caller.tenant_id), note=said)

@@ -1,0 +1,201 @@
+"""A reranker puts what was found in order, on the tenant's account; without it the search's order stands, noted."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import update
+
+from blocks import connections, reranker
+from blocks.connections import Known
+from blocks.database import Database
+from blocks.language_model import LanguageModel
+from blocks.reranker import Reranker
+from deployments.shim.answers import read_answer
+from flows.answer import answer_query
+from flows.ingest import ingest_stored
+from kowai.tables.queries import Query
+from tasks.receive import Inquiry, receive_ingestion, receive_query
+from tasks.retrieve import Retrieved, find_passages, find_reranked
+from tasks.step import traced
+from tasks.versions import receive_version
+from tests.flows.conftest import rows
+from tests.rerank_server import RerankServer, serving_reranker
+
+TEAS = {
+    "green": "Green tea is steeped for three minutes.",
+    "black": "Black tea is steeped for five minutes, and it is taken with milk on the islands.",
+    "white": "White tea is steeped for two minutes, never in boiling water.",
+}
+QUESTION = "How long is green tea steeped?"
+BEST = ["black", "white", "green"]  # the longest first, as the server judges
+Use = Callable[..., None]
+
+
+@pytest.fixture
+def server() -> Iterator[RerankServer]:
+    reranker._circuits.clear()
+    with serving_reranker() as running:
+        yield running
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Use:
+    def configure(*rerankers: Reranker, **limits: Decimal) -> None:
+        block = LanguageModel(rerankers=list(rerankers), **limits)
+        monkeypatch.setitem(connections._known, LanguageModel, Known(block, time.monotonic() + 1e6))
+
+    return configure
+
+
+@pytest.fixture
+async def teas(store: Database, tenant: UUID, tmp_path: Path) -> UUID:
+    for name, text in TEAS.items():
+        (tmp_path / f"{name}.md").write_text(text)
+    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "*.md")}], tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    return tenant
+
+
+async def found(tenant: UUID, name: str | None = "judge", k: int = 3) -> Retrieved:
+    return await find_reranked(QUESTION, tenant, name, k=k, filters={})
+
+
+def names(retrieved: Retrieved) -> list[str]:
+    return [Path(passage.external_id).stem for passage in retrieved.passages]
+
+
+async def hybrid(tenant: UUID) -> list[str]:
+    return names(Retrieved(await find_passages(QUESTION, tenant, k=3, filters={})))
+
+
+async def test_its_order_counts_and_the_same_is_paid_once(
+    teas: UUID, use: Use, server: RerankServer, database_url: str
+) -> None:
+    use(server.reranker(price=Decimal(20)))
+    first = await found(teas)
+    assert (names(first), first.note) == (BEST, None)
+    assert first.passages[0].relevance == pytest.approx(len(TEAS["black"]) / 1_000)
+    assert await found(teas) == first
+    (asked,) = server.asked
+    assert (asked["model"], asked["query"], asked["top_n"]) == ("judge-model", QUESTION, 3)
+    (call,) = rows(database_url, f"select * from model_call where tenant_id = '{teas}'")
+    assert (call["role"], call["target"], call["state"], call["cost"]) == (
+        "rerank",
+        "judge",
+        "settled",
+        Decimal("0.02"),
+    )
+    assert "steeped" not in str(call["reply"])  # the endpoint sent the passages back
+    (day,) = rows(database_url, f"select * from spend where tenant_id = '{teas}'")
+    assert (day["reserved"], day["spent"], day["replays"]) == (0, Decimal("0.02"), 1)
+
+
+async def test_the_best_of_many_are_found_behind_the_first(teas: UUID, use: Use, server: RerankServer) -> None:
+    use(server.reranker())
+    assert names(await found(teas, k=1)) == ["black"]
+    use(server.reranker(candidates=1))
+    assert names(await found(teas)) == await hybrid(teas)
+
+
+async def test_nobody_is_asked_unless_named(teas: UUID, use: Use, server: RerankServer) -> None:
+    use(server.reranker())
+    assert names(await found(teas, None)) == await hybrid(teas)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"status": 503}, "answered 503"),
+        ({"raw": b"<html>"}, "cannot be understood"),
+        ({"raw": b"[1, 2]"}, "cannot be understood"),
+        ({"raw": b'{"results": [{"index": 9, "relevance_score": 1}]}'}, "makes no sense"),
+        ({"raw": b'{"results": []}'}, "names no passage"),
+    ],
+)
+async def test_the_search_stands_where_it_fails(
+    teas: UUID, use: Use, server: RerankServer, fault: dict[str, Any], said: str
+) -> None:
+    use(server.reranker())
+    for name, value in fault.items():
+        setattr(server, name, value)
+    retrieved = await found(teas)
+    assert names(retrieved) == await hybrid(teas)
+    assert said in str(retrieved.note)
+    assert "order of the search" in str(retrieved.note)
+
+
+async def test_one_that_is_slow_away_or_unknown_is_done_without(
+    teas: UUID, use: Use, server: RerankServer, database_url: str
+) -> None:
+    server.delay = 2.0
+    away = Reranker(name="away", model="m", endpoint="http://127.0.0.1:9/v1", price=Decimal(0))
+    use(server.reranker(timeout_seconds=0.1), away)
+    for name, said in {
+        "judge": "did not answer within 0.1 s",
+        "away": "cannot be reached",
+        "nobody": "No reranker",
+    }.items():
+        retrieved = await found(teas, name)
+        assert names(retrieved) == await hybrid(teas)
+        assert said in str(retrieved.note)
+    (day,) = rows(database_url, f"select * from spend where tenant_id = '{teas}'")
+    assert (day["reserved"], day["spent"], day["releases"]) == (0, 0, 2)
+
+
+async def test_one_that_keeps_failing_is_left_alone(teas: UUID, use: Use, server: RerankServer) -> None:
+    use(server.reranker())
+    server.status = 500
+    notes = [str((await found(teas)).note) for _ in range(3)]
+    assert len(server.asked) == 2
+    assert "resting" in notes[-1]
+
+
+async def test_it_is_not_asked_beyond_a_limit_or_without_a_price(
+    teas: UUID, use: Use, server: RerankServer, database_url: str
+) -> None:
+    use(server.reranker(price=None), server.reranker("dear", price=Decimal(1_000_000)))
+    assert "No price is known" in str((await found(teas)).note)
+    assert "could cost" in str((await found(teas, "dear")).note)
+    assert server.asked == []
+    use(server.reranker(price=None, allow_unknown_price=True))
+    assert names(await found(teas)) == BEST
+    calls = rows(database_url, f"select cost from model_call where tenant_id = '{teas}' and state = 'settled'")
+    assert [call["cost"] for call in calls] == [None]  # unknown is not nothing
+
+
+async def test_identical_searches_at_once_are_paid_once(teas: UUID, use: Use, server: RerankServer) -> None:
+    use(server.reranker(price=Decimal(20)))
+    server.delay = 0.1
+    assert {tuple(names(each)) for each in await asyncio.gather(*(found(teas) for _ in range(5)))} == {tuple(BEST)}
+    assert len(server.asked) == 1
+
+
+async def test_a_setting_chooses_it_and_the_answer_says_when_it_was_missing(
+    store: Database, teas: UUID, use: Use, server: RerankServer
+) -> None:
+    use(server.reranker())
+    version = await receive_version("retrieval", {"reranker": "judge"}, teas)
+
+    async def answer() -> Any:
+        query_id = await receive_query(Inquiry(QUESTION), teas)
+        async with store.transaction(teas) as connection:
+            await connection.execute(update(Query).values(pins={"retrieval": str(version)}))
+        with traced():
+            await answer_query.fn(query_id, teas)
+        return await read_answer(query_id, teas)
+
+    told = await answer()
+    assert (told.status, told.note, len(server.asked)) == ("done", None, 1)
+    server.status = 503
+    use(server.reranker(model="another"))
+    told = await answer()
+    assert told.status == "done"
+    assert "answered 503" in told.note
