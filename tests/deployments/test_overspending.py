@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from itertools import cycle
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -33,6 +34,7 @@ CALLERS, AFFORDABLE = 200, 50
 MAX_OUTPUT, PRICE = 50, "1000"  # a thousandth of a dollar a token
 SAID = "[[ ## found ## ]]\nTrue\n\n[[ ## answer ## ]]\nThree minutes [1].\n\n[[ ## completed ## ]]"
 QUESTIONS = [f"How long is green tea number {number:03} steeped?" for number in range(CALLERS)]
+Door = Callable[[httpx.AsyncClient, str], Awaitable[str]]
 
 
 class Spent(NamedTuple):
@@ -95,13 +97,13 @@ async def watched(url: str, spent: Spent) -> AsyncGenerator[None]:
     watching.cancel()
 
 
-async def all_at_once(shim: Shim, ask: Callable[[httpx.AsyncClient, str], Awaitable[str]]) -> Sequence[str]:
-    """Return how each of the callers' questions ended: done or refused."""
+async def all_at_once(shim: Shim, doors: Sequence[Door]) -> Sequence[str]:
+    """Let the callers come through the doors in turn; return how each question ended: done or refused."""
     headers, limits = {"Authorization": f"Bearer {shim.key}"}, httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
         base_url=shim.url, headers=headers, limits=limits, timeout=300, trust_env=False
     ) as client:
-        return await asyncio.gather(*(ask(client, question) for question in QUESTIONS))
+        return await asyncio.gather(*(door(client, question) for door, question in zip(cycle(doors), QUESTIONS)))
 
 
 def assert_50_were_answered(ended: Sequence[str]) -> None:
@@ -137,11 +139,8 @@ def status_of(message: dict[str, Any]) -> str:
     return "done" if message["spoken_by"] == "local" else "refused"
 
 
-@pytest.mark.parametrize("ask", [queried, heard, completed, streamed])
-async def test_callers_of_the_routes_never_overspend(
-    shim: Shim, budget: Spent, ask: Callable[[httpx.AsyncClient, str], Awaitable[str]]
-) -> None:
-    assert_50_were_answered(await all_at_once(shim, ask))
+async def test_callers_of_all_routes_at_once_never_overspend(shim: Shim, budget: Spent) -> None:
+    assert_50_were_answered(await all_at_once(shim, [queried, heard, completed, streamed]))
 
 
 async def test_a_batch_never_overspends(shim: Shim, budget: Spent, database_url: str) -> None:

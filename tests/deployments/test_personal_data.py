@@ -61,21 +61,20 @@ async def test_what_is_planted_reaches_neither_the_model_nor_the_logs_and_comes_
     assert leaks("".join(capfd.readouterr()) + caplog.text) == []
 
 
-@pytest.mark.parametrize("reply", [REPLY, f"no form {PLANTED['email']}", "[[ ## found ## ]]\nmaybe <EMAIL_1>\n\n"])
 @pytest.mark.slow
-async def test_prefects_database_holds_nothing_of_it(
-    store: Any, tenant: UUID, use: Use, model_server: ModelServer, tmp_path: Path, reply: str
+async def test_prefects_database_holds_nothing_of_it_whatever_the_model_replies(
+    store: Any, tenant: UUID, use: Use, model_server: ModelServer, tmp_path: Path
 ) -> None:
     use(model_server.target())
-    model_server.default = Act(content=reply)
     (tmp_path / "night.md").write_text(DOCUMENT)
     with prefect_test_harness(server_startup_timeout=180):
         home = PREFECT_HOME.value()
         ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
         await ingest_stored(ingestion_id, tenant)
-        query_id = await receive_query(Inquiry(QUESTION), tenant)
-        await answer_query(query_id, tenant, return_state=True)
-        answer = await read_answer(query_id, tenant)
-    assert answer.status in ("done", "failed")
+        for reply in (REPLY, f"no form {PLANTED['email']}", "[[ ## found ## ]]\nmaybe <EMAIL_1>\n\n"):
+            model_server.default = Act(content=reply)
+            query_id = await receive_query(Inquiry(f"{QUESTION} {len(reply)}"), tenant)
+            await answer_query(query_id, tenant, return_state=True)
+            assert (await read_answer(query_id, tenant)).status in ("done", "failed")
     held = b"".join(path.read_bytes() for path in Path(home).rglob("*") if path.is_file())
     assert leaks(held.decode(errors="ignore")) == []
