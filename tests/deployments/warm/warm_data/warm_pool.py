@@ -93,11 +93,11 @@ class Pool:
         deployment = await self.deploy(flow, **options)
         return await self.client.create_flow_run_from_deployment(deployment, parameters=parameters)
 
-    async def final(self, run: FlowRun) -> FlowRun:
-        return await self.until(run, lambda now: now.state is not None and now.state.is_final())
+    async def final(self, run: FlowRun, limit: float = LIMIT) -> FlowRun:
+        return await self.until(run, lambda now: now.state is not None and now.state.is_final(), limit)
 
-    async def until(self, run: FlowRun, reached: Callable[[FlowRun], bool]) -> FlowRun:
-        async with asyncio.timeout(LIMIT):
+    async def until(self, run: FlowRun, reached: Callable[[FlowRun], bool], limit: float = LIMIT) -> FlowRun:
+        async with asyncio.timeout(limit):
             while not reached(now := await self.client.read_flow_run(run.id)):
                 await asyncio.sleep(0.2)
         return now
