@@ -25,11 +25,10 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
-from benchmarks.search_ground import embed
-from benchmarks.search_latency import Material, fill
+from benchmarks.search_latency import fill, generated
 from blocks.database import Database
 from deployments.bench.figures import machine, ninety_fifth
-from deployments.bench.ground import KOWAI_UP, Running, generated_texts, started
+from deployments.bench.ground import KOWAI_UP, Running, started
 from deployments.local import postgres
 from deployments.local.environment import CODE
 from deployments.local.layout import Layout
@@ -105,11 +104,9 @@ async def fill_store(running: Running, chunks: int) -> tuple[str, UUID]:
     """Write chunks mixed from generated texts; return the application's URL and the tenant."""
     url = (running.state / "secrets" / "app-database-url").read_text().strip()
     tenant = parse_key((running.state / "secrets" / "api-key").read_text()).tenant_id
-    texts = list(generated_texts(100))
-    words = [text.split() for text in texts]
-    vectors = await asyncio.to_thread(embed, texts, running.state / "vectors")
+    material, _ = await asyncio.to_thread(generated, running.state / "vectors")
     store = Database(url=SecretStr(url))
-    await fill(store, [tenant], [1], Material(words, vectors, [word for own in words for word in own]), chunks)
+    await fill(store, [tenant], [1], material, chunks)
     await store.close()
     with psycopg.connect(postgres.owner_url(Layout(running.state).cluster), autocommit=True) as owner:
         owner.execute("vacuum analyze")

@@ -22,12 +22,14 @@ from sqlalchemy import text
 
 from benchmarks.search_ground import SPACE, Source, Vectors, embed, open_store, read_collection, write_batch
 from blocks.database import Database
+from deployments.bench.ground import generated_texts
 from kowai.filters import Filters
 from kowai.indexing import embedded_text
 from kowai.types import Chunk
 from tasks.search_sql import propose, search
 
 CHUNKS_A_DOCUMENT, DOCUMENTS_A_BATCH = 10, 20
+GENERATED = 200
 NEAREST = text(
     "select chunk_id from (select chunk_id, embedding <=> cast(:vector as halfvec) as distance from chunk_vector"
     " offset 0) as measured order by distance limit 10"
@@ -54,6 +56,14 @@ def gather(names: Sequence[str], cache: Path) -> tuple[Material, list[str]]:
     texts = [chunk.split() for chunk in chunks]
     questions = [question for collection in collections for question in collection.questions.values()]
     return Material(texts, embed(chunks, cache), [word for words in texts for word in words]), questions
+
+
+def generated(cache: Path) -> tuple[Material, list[str]]:
+    """Return the same of texts made up of the samples' words, for who has no collections."""
+    texts = list(generated_texts(GENERATED))
+    words = [text.split() for text in texts]
+    questions = [f"What is said about {text.split('. ')[0].lower()}?" for text in texts]
+    return Material(words, embed(texts, cache), [word for own in words for word in own]), questions
 
 
 def invent(material: Material, count: int) -> Iterator[tuple[Source, list[Chunk], Vectors]]:
@@ -118,7 +128,7 @@ async def ask(store: Database, tenant: UUID, questions: Sequence[str], vectors: 
 
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
-    material, questions = gather(options.sets, options.cache)
+    material, questions = gather(options.sets, options.cache) if options.sets else generated(options.cache)
     asked = random.Random(2).sample(questions, options.questions)
     vectors = embed(asked, options.cache)
     async with open_store() as (store, owner_url):
@@ -144,7 +154,9 @@ def _count(owner: psycopg.Connection, tenant: UUID) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure latency and recall of search for tenants of several sizes.")
-    parser.add_argument("--sets", nargs="+", default=["squad_v1.1", "scifact"], help="what chunks are made of")
+    parser.add_argument(
+        "--sets", nargs="*", default=["squad_v1.1", "scifact"], help="what chunks are made of; none: made-up texts"
+    )
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument(
         "--shares", type=int, nargs="+", default=[70, 20, 9, 1], help="the tenants' parts of all chunks"

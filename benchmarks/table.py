@@ -1,21 +1,23 @@
-"""Write the README's table of figures from what `kowai bench --json FILE` wrote.
+"""Write the README's table of figures from `benchmarks/figures.json`, which `kowai bench --json` wrote.
 
-Run `python -m benchmarks.table FILE`: it replaces what stands between the two marks in README.md.
+Run `kowai bench --json benchmarks/figures.json` on a quiet machine, then `python -m benchmarks.table`: it replaces what
+stands between the two marks in README.md. Commit both files.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 README = Path(__file__).parent.parent / "README.md"
+FIGURES = Path(__file__).parent / "figures.json"
 BEGIN, END = "<!-- figures: python -m benchmarks.table -->\n", "<!-- end of figures -->\n"
 
 
 def table(measured: dict[str, Any]) -> str:
     """Return the rows as Markdown, ours beside the published ones."""
     machine = measured["machine"]
-    where = f"{machine['cores']} cores, load {machine['load'][0]}, {machine['system']}, Python {machine['python']}"
+    load = f"load {machine['load'][0]} before, {measured['load_after'][0]} after"
+    where = f"{machine['at'][:10]}: {machine['cores']} cores, {load}, {machine['system']}, Python {machine['python']}"
     lines = [f"| {where} | median | least to greatest | bar | published by others |", "|---|---|---|---|---|"]
     lines += [_line(**row) for row in measured["rows"]]
     return "\n".join(lines) + "\n"
@@ -38,7 +40,7 @@ def placed(text: str, rows: str) -> str:
 
 
 def main() -> None:
-    measured = json.loads(Path(sys.argv[1]).read_text())
+    measured = json.loads(FIGURES.read_text())
     README.write_text(placed(README.read_text(), table(measured)))
 
 

@@ -68,3 +68,15 @@ def test_the_readme_table_is_made_of_the_file_alone() -> None:
     assert table.placed(text, rows) == f"before\n{table.BEGIN}{rows}{table.END}after\n"
     with pytest.raises(ValueError, match="no marks"):
         table.placed("nothing", rows)
+
+
+def test_the_readme_shows_the_figures_that_are_committed_and_no_others() -> None:
+    readme = table.README.read_text()
+    rows = table.table(json.loads(table.FIGURES.read_text()))
+    assert table.placed(readme, rows) == readme, "run python -m benchmarks.table"
+
+
+def test_a_hundred_thousand_chunks_are_searched_only_when_asked_for() -> None:
+    known = sections()
+    assert known["search"] in chosen("")
+    assert known["search-100k"] not in chosen("")

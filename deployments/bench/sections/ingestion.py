@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from blocks.embedder import local_model
 from deployments.bench.figures import Figure
 from deployments.bench.ground import BATCH, WARMING, Ground, generated_texts
+from deployments.bench.peers import INGESTION
 from deployments.bench.sections import Section
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
     """Index generated documents, then embed the same texts alone: the rest is KowAI's own cost."""
     seconds = ground.seconds_to_fill
-    yield Figure("ingestion", (ground.documents - WARMING) / seconds, "chunks/s")
+    yield Figure("ingestion", (ground.documents - WARMING) / seconds, "chunks/s", peer=INGESTION)
     yield Figure("embedder's share of ingestion", 100 * _embedding_seconds(ground) / seconds, "%", ">= 85")
 
 
