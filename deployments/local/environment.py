@@ -26,6 +26,12 @@ QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "true",
     "PYTHONUNBUFFERED": "1",
 }
+# Prefect's logging, which is uvicorn's too, takes settings of its file from the environment (prefect/logging/logging.yml).
+OUR_LINES = {
+    "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "deployments.logs.Lines",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+    "PREFECT_LOGGING_HANDLERS_DEBUG_FORMATTER": "json",
+}
 
 DAY_SECONDS = 86_400
 # Prefect's own vacuum forgets events alone; "flow_runs" takes finished runs with their task runs, logs and artifacts.
@@ -75,7 +81,8 @@ def shared(place: Layout, settings: Settings) -> dict[str, str]:
     ours = {"KOWAI_STATE": str(place.root), "KOWAI_HOST": settings.host, "KOWAI_PORT": str(settings.port)}
     ours |= {"PREFECT_HOME": str(place.root / "prefect"), "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
     ours |= {"NO_PROXY": proxies, "no_proxy": proxies, "KOWAI_PREFECT_PORT": str(settings.prefect_port)}
-    return inherited | QUIET | ours | (_embedded_client(place, settings) if embedded else {})
+    lines = OUR_LINES if settings.log_format == "json" else {}
+    return lines | inherited | QUIET | ours | (_embedded_client(place, settings) if embedded else {})
 
 
 def application(place: Layout, settings: Settings) -> dict[str, str]:

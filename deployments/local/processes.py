@@ -1,5 +1,6 @@
 """One child process: how it is started, where it writes, when it counts as ready."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LARGEST_LOG_BYTES = 20_000_000
-LAST_WORDS_BYTES = 8000
+LAST_WORDS_BYTES = 64_000
 ERROR = re.compile(r"\b(\w*error|fatal|panic)\b", re.IGNORECASE)
 
 
@@ -63,8 +64,18 @@ def cause_of_death(log: Path, begin: int) -> str:
     try:
         with log.open("rb") as file:
             file.seek(max(begin, log.stat().st_size - LAST_WORDS_BYTES) if begin <= log.stat().st_size else 0)
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+            told = file.read().decode(errors="replace").splitlines()
+            lines = [line.strip() for each in told for line in _words(each) if line.strip()]
     except OSError:
         return ""
     errors = [line for line in lines if ERROR.search(line)]
     return (errors or lines or [""])[-1]
+
+
+def _words(line: str) -> list[str]:
+    """Return what a line says; of an event in JSON its sentence and its traceback."""
+    try:
+        told = json.loads(line)
+        return [told["event"], *str(told.get("exception", "")).splitlines()]
+    except (ValueError, TypeError, KeyError):
+        return [line]
