@@ -26,7 +26,7 @@ QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "true",
     "PYTHONUNBUFFERED": "1",
 }
-# Prefect's logging, which is uvicorn's too, takes settings of its file from the environment (prefect/logging/logging.yml).
+# Prefect's logging, which is uvicorn's too, reads settings from the environment (its logging/logging.yml).
 OUR_LINES = {
     "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "deployments.logs.Lines",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",

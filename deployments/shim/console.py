@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import jwt
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request, Response, WebSocket, WebSocketException
 from fastapi.security import HTTPAuthorizationCredentials
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.requests import HTTPConnection
+from starlette.status import WS_1008_POLICY_VIOLATION
 
 from deployments.shim.access_tokens import ALGORITHM, WHO, read_access_token, signing_key
 from deployments.shim.identity import Permission, Principal, bearer, identify, let_pass, principal_of
-from kowai.errors import Forbidden, Unauthenticated
+from kowai.errors import Forbidden, KowaiError, Unauthenticated
 from kowai.keys import PREFIX, parse_key
 from kowai.permissions import known
 from tasks.enter import enter_as_user, enter_by_key
@@ -53,6 +57,40 @@ def visit(permission: str) -> Visit:
     return Visit(known(permission))
 
 
+@dataclass(frozen=True)
+class Watch(Permission):
+    """Let a socket be opened as a visit lets pages be looked at."""
+
+    async def __call__(self, socket: WebSocket) -> Principal:  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return await look_in(socket, self.name)
+        except KowaiError as error:
+            raise WebSocketException(WS_1008_POLICY_VIOLATION, error.sentence) from error
+
+
+def watch(permission: str) -> Watch:
+    return Watch(known(permission))
+
+
+async def look_in(socket: WebSocket, permission: str) -> Principal:
+    """Return who opens a socket, by key or cookie, the latter from our own pages only.
+
+    Browsers let pages of any site open sockets, and say which by Origin alone (RFC 6455, section 10.2).
+    Raises Unauthenticated, Forbidden and what identifying raises.
+    """
+    scheme, token = get_authorization_scheme_param(socket.headers.get("authorization"))
+    if scheme.lower() == "bearer":
+        caller = await identify(socket, token)
+    elif COOKIE in socket.cookies:
+        if urlsplit(socket.headers.get("origin", "")).netloc != socket.headers.get("host"):
+            raise Forbidden("This was sent by a page of another site.")
+        caller = await _recognise(socket, socket.cookies[COOKIE])
+    else:
+        raise _stranger(socket)
+    let_pass(permission, caller)
+    return caller
+
+
 def admit_browser(response: Response, token: str, request: Request) -> None:
     """Give a browser a cookie that stands for the key or login it has shown; it ends with that, or after an hour."""
     if token.startswith(f"{PREFIX}_"):
@@ -73,7 +111,7 @@ def admit_browser(response: Response, token: str, request: Request) -> None:
     )
 
 
-async def _recognise(request: Request, cookie: str) -> Principal:
+async def _recognise(request: HTTPConnection, cookie: str) -> Principal:
     try:
         claims: dict[str, Any] = jwt.decode(
             cookie,
@@ -93,8 +131,8 @@ async def _recognise(request: Request, cookie: str) -> Principal:
     return principal_of(request, tenant_id, entrant)
 
 
-def _stranger(request: Request) -> Unauthenticated:
-    wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+def _stranger(request: HTTPConnection) -> Unauthenticated:
+    wants_page = request.scope.get("method") == "GET" and "text/html" in request.headers.get("accept", "")
     return (LoginFirst if wants_page else Unauthenticated)(f"Log in at {PATH}/login, or send a key.")
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from deployments.shim.access_tokens import read_access_token
 from kowai.appwrite_tokens import claims_of
@@ -42,13 +43,13 @@ async def authenticate(
     return await identify(request, credentials.credentials)
 
 
-async def identify(request: Request, token: str) -> Principal:
+async def identify(request: HTTPConnection, token: str) -> Principal:
     """Return whom a token speaks for. Raises as `authenticate` does."""
     tenant_id, entrant = await _enter(token, request.headers.get(WHICH_TENANT))
     return principal_of(request, tenant_id, entrant)
 
 
-def principal_of(request: Request, tenant_id: UUID, entrant: Entrant) -> Principal:
+def principal_of(request: HTTPConnection, tenant_id: UUID, entrant: Entrant) -> Principal:
     """Remember with the request who makes it and what is left to them. Raises LimitReached."""
     request.state.quotas = entrant.quotas
     check(entrant.quotas)

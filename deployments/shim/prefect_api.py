@@ -10,6 +10,7 @@ import httpx
 from fastapi import Request, Response
 
 from deployments.shim.forwarding import forward
+from deployments.shim.sockets import Upstream
 from kowai.errors import Unavailable
 from tasks.step import StepRun
 
@@ -103,6 +104,13 @@ class PrefectApi:
         events = [step_event(run, step, place) for run, steps in runs.items() for place, step in enumerate(steps)]
         if events:
             await self._call("POST", "/events", events)
+
+    def stream(self, path: str) -> Upstream:
+        """Return where a stream of events or logs is, and what Prefect's own clients show it first."""
+        url = self._client.base_url
+        scheme = "wss" if url.scheme == "https" else "ws"
+        token = os.environ.get("PREFECT_API_KEY") or os.environ.get("PREFECT_API_AUTH_STRING", "")
+        return Upstream(str(url.copy_with(scheme=scheme)).rstrip("/") + path, token)
 
     async def forward(self, request: Request, path: str) -> Response:
         """Hand somebody's own call on, as us."""

@@ -69,7 +69,7 @@ def test_uvicorn_and_prefect_write_nothing_else_also_when_they_fail(tmp_path: Pa
     path = os.pathsep.join((str(tmp_path), *sys.path))
     surroundings = os.environ | OUR_LINES | {"PYTHONPATH": path, "PREFECT_LOGGING_COLORS": "false"}
     surroundings |= {"PYTHONWARNINGS": "ignore", "PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
-    ended = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    ended = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
     told = [json.loads(each) for each in (ended.stdout + ended.stderr).splitlines()]
     assert {"uvicorn.error", "prefect.server", "some.library"} <= {each["logger"] for each in told}
     assert "canary.example" not in ended.stderr

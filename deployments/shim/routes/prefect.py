@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import prefect
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials
 
-from deployments.shim.console import COOKIE, PATH, admit_browser, visit
+from deployments.shim.console import COOKIE, PATH, admit_browser, look_in, visit, watch
 from deployments.shim.identity import anyone, bearer
 from deployments.shim.prefect_api import PrefectApi
+from deployments.shim.sockets import relay
 from deployments.shim.static_files import KINDS, StaticFile, read_static, sent, static_file
 from kowai.errors import NotFound, Unauthenticated
 
@@ -30,6 +31,7 @@ LOGIN_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 Look = Depends(visit("prefect.read"))
+Watch = Depends(watch("prefect.read"))
 Change = Depends(visit("prefect.use"))
 
 
@@ -77,6 +79,15 @@ async def forward(request: Request) -> Response:
     if ".." in path.replace("%2e", ".").replace("%2E", ".").split("/"):
         raise NotFound("There is no such path.")
     return await api.forward(request, path)
+
+
+@router.websocket("/api/events/out", dependencies=[Watch])
+@router.websocket("/api/logs/out", dependencies=[Watch])
+async def stream(browser: WebSocket) -> None:
+    """Hand on what Prefect tells its UI as it happens, for as long as the session that asked lasts."""
+    api: PrefectApi = browser.app.state.prefect
+    upstream = api.stream(browser.scope["path"].removeprefix(f"{PATH}/api"))
+    await relay(browser, upstream, lambda: look_in(browser, "prefect.read"))
 
 
 for name in READING:
