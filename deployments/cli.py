@@ -26,6 +26,7 @@ from deployments.commands import (
     promoting,
     reindexing,
     replaying,
+    retaining,
     reviewing,
     running,
     scaling,
@@ -59,7 +60,7 @@ for command in (promoting.promote, promoting.promotions, optimising.optimise, op
     app.command()(command)
 for command in (experimenting.experiment, experimenting.experiments, experimenting.flags):
     app.command()(command)
-for command in (guarding.guards, reviewing.quarantine):
+for command in (guarding.guards, reviewing.quarantine, retaining.retention):
     app.command()(command)
 for command in (holding.documents, holding.forget):
     app.command()(command)

@@ -5,13 +5,12 @@ from uuid import UUID
 from prefect import flow
 
 from flows.ingest import ingest_stored
-from kowai.settings import settings
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
-from tasks.history import retire_versions
 from tasks.hosting import remove_files
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.remove import remove_originals, sweep_bucket
+from tasks.retention import retention_of, retire_versions
 from tasks.tenants import find_tenants, for_each
 
 
@@ -21,12 +20,11 @@ async def reconcile(tenant: str | None = None, keep_versions: int | None = None,
 
     Args:
         tenant: Whose store is looked after; empty: every tenant's.
-        keep_versions: How many versions of a document are kept; empty: KOWAI_KEEP_VERSIONS, or else all.
-        keep_days: For how many days after it was replaced a version is kept; empty: KOWAI_KEEP_DAYS, or else for ever.
+        keep_versions: How many versions of a document are kept; empty: as the tenant or KOWAI_KEEP_VERSIONS says.
+        keep_days: For how many days a replaced version is kept; empty: as the tenant or KOWAI_KEEP_DAYS says.
     """
     tenants = await find_tenants(tenant)
-    versions, days = keep_versions or settings().keep_versions, keep_days or settings().keep_days
-    await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, versions, days))
+    await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, keep_versions, keep_days))
 
 
 async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int | None) -> None:
@@ -41,5 +39,7 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
     await remove_files(tenant_id)
     mended["files that nothing refers to"] = await sweep_bucket(tenant_id)
     mended["exports past their keeping"] = await sweep_exports(tenant_id)
-    mended["versions past their keeping"] = await retire_versions(tenant_id, versions=keep_versions, days=keep_days)
+    kept = await retention_of(tenant_id)
+    kept_until = {"versions": keep_versions or kept.keep_versions, "days": keep_days or kept.keep_days}
+    mended["versions past their keeping"] = await retire_versions(tenant_id, **kept_until)
     await report_reconciliation(mended, tenant_id)

@@ -26,11 +26,19 @@ HIDE = "select set_config('search_path', 'public', true)"
 
 # Versions beyond those kept, or replaced longer ago than they are kept; the current one always stays.
 RETIRE = """
-delete from document_version v using document d
-where d.id = v.document_id and v.version < d.version and (
-  v.version <= d.version - cast(:versions as integer)
-  or exists (select from document_version n where n.document_id = v.document_id and n.version = v.version + 1
-             and n.created_at < now() - make_interval(days => cast(:days as integer))))
+with retired as (
+  delete from document_version v using document d
+  where d.id = v.document_id and v.version < d.version and (
+    v.version <= d.version - cast(:versions as integer)
+    or exists (select from document_version n where n.document_id = v.document_id and n.version = v.version + 1
+               and n.created_at < now() - make_interval(days => cast(:days as integer))))
+  returning v.document_id, v.version
+)
+select count(*) as versions, count(distinct document_id) as thinned_documents,
+  coalesce(sum(held.chunks), 0)::bigint as chunks
+from retired cross join lateral (
+  select count(*) as chunks from past_chunk p where p.document_id = retired.document_id and p.version = retired.version
+) as held
 """
 RETIRE_CHUNKS = """
 delete from past_chunk p where not exists (

@@ -40,6 +40,7 @@ LEAST_ROLE = {
     "users.manage": "admin",
     "keys.manage": "admin",
     "limits.manage": "admin",
+    "retention.manage": "admin",  # what it takes away is gone for good
     "audit.read": "admin",
     "tenant.export": "admin",
     # Decide for all tenants.

@@ -1,4 +1,4 @@
-"""What was known: replaced versions are put away, a past day is searched, and retention takes the oldest away."""
+"""What was known: replaced versions are put away, and a past day is searched."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +13,6 @@ from blocks.connections import database
 from kowai import history
 from kowai.filters import checked_filters
 from kowai.types import Passage
-from tasks.step import step
 
 TITLES = """
 select document_id, version, title from document_version
@@ -53,15 +52,3 @@ async def note_on(filters: Mapping[str, Any], tenant_id: UUID) -> str | None:
         return None
     held = "1 document" if missing == 1 else f"{missing:,} documents"
     return f"The knowledge of that day is no longer whole: what {held} said then has been removed by retention."
-
-
-@step
-async def retire_versions(tenant_id: UUID, *, versions: int | None, days: int | None) -> int:
-    """Delete versions beyond the newest `versions`, or replaced more than `days` ago; return how many went.
-
-    None keeps all; the current version always stays.
-    """
-    async with (await database()).transaction(tenant_id) as connection:
-        retired = await connection.execute(text(history.RETIRE), {"versions": versions, "days": days})
-        await connection.execute(text(history.RETIRE_CHUNKS))
-    return retired.rowcount

@@ -1,9 +1,11 @@
-"""How a tenant's guards differ from everybody's."""
+"""How a tenant's guards and retention differ from everybody's."""
 
-from sqlalchemy import UniqueConstraint
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field
 
-from kowai.tables.rows import TenantRow
+from kowai.tables.rows import Row, TenantRow
 
 
 class GuardSwitch(TenantRow, table=True):
@@ -14,3 +16,13 @@ class GuardSwitch(TenantRow, table=True):
     guard: str = Field(max_length=50)
     stage: str = Field(max_length=20)
     action: str = Field(max_length=20)
+
+
+class Retention(Row, table=True):
+    """Say how long one tenant's replaced versions are kept; both null: all of them, for ever."""
+
+    __table_args__ = (CheckConstraint("keep_versions >= 1 and keep_days >= 1", name="keeps_something"),)
+
+    tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE", primary_key=True)
+    keep_versions: int | None = None
+    keep_days: int | None = None

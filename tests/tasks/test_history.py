@@ -10,9 +10,13 @@ from sqlmodel import select
 from blocks.connections import bucket
 from blocks.database import Database
 from flows.ingest import ingest_stored
-from tasks.forget import forget
-from tasks.history import note_on, retire_versions
+from flows.reconcile import reconcile
+from kowai.settings import Settings
+from tasks import retention
+from tasks.forget import forget, list_certificates
+from tasks.history import note_on
 from tasks.receive import receive_ingestion
+from tasks.retention import Retention, retention_of, retire_versions, set_retention
 from tasks.retrieve import find_passages
 from tasks.step import traced
 
@@ -75,6 +79,7 @@ async def test_another_tenants_past_stays_its_own(store: Database, tenant: UUID,
     assert await found(other_tenant, as_of=first) == []
 
 
+NAMES = ("Ada", "Bob", "Cid")
 KEPT = {"versions": 2, "days": None}, {"versions": None, "days": 1}
 
 
@@ -88,6 +93,33 @@ async def test_retention_takes_the_oldest_versions(
     await retire_versions(tenant, **kept)
     assert [await found(tenant, as_of=first), await found(tenant, as_of=second)] == known
     assert await found(tenant) == ["Cid"]
+
+
+async def test_what_retention_takes_is_certified_and_nothing_is_not(store: Database, tenant: UUID) -> None:
+    for keeper in ("Ada", "Bob", "Cid"):
+        await learned(store, tenant, "a.txt", f"{keeper} keeps the lighthouse.")
+    assert await retire_versions(tenant, versions=1, days=None) == 2
+    assert await retire_versions(tenant, versions=1, days=None) == 0
+    (certificate,) = await list_certificates(tenant, limit=10)
+    assert certificate.counts == {"versions": 2, "thinned_documents": 1, "chunks": 2}
+    await learned(store, tenant, "a.txt", "Dan keeps the lighthouse.")  # it is no deletion of the document
+    assert await found(tenant) == ["Dan"]
+
+
+async def test_a_tenant_keeps_versions_as_it_says_and_the_others_as_everybody(
+    store: Database, tenant: UUID, other_tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "settings", lambda: Settings(keep_versions=2))
+    await set_retention(Retention(keep_versions=1), tenant)
+    days: dict[UUID, list[datetime]] = {}
+    for whose in (tenant, other_tenant):
+        days[whose] = [await learned(store, whose, "a.txt", f"{name} keeps the lighthouse.") for name in NAMES]
+    with traced():
+        await reconcile.fn()
+    assert [await found(tenant, as_of=day) for day in days[tenant]] == [[], [], ["Cid"]]
+    assert [await found(other_tenant, as_of=day) for day in days[other_tenant]] == [[], ["Bob"], ["Cid"]]
+    assert (await retention_of(tenant)).own
+    assert (await set_retention(None, tenant)).model_dump() == {"keep_versions": 2, "keep_days": None, "own": False}
 
 
 async def test_what_retention_has_taken_from_a_day_is_said_and_a_whole_day_says_nothing(
