@@ -52,7 +52,7 @@ for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting
     app.command()(command)
 for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
     app.command()(command)
-for command in (teaming.team, measuring.bench, spending.costs, counting.analytics):
+for command in (teaming.team, teaming.teams, measuring.bench, spending.costs, counting.analytics):
     app.command()(command)
 for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
     app.command()(command)

@@ -10,6 +10,7 @@ from prefect.states import Completed
 
 from kowai.errors import KowaiError
 from kowai.settings import settings
+from kowai.teams.outcome import Ending
 from tasks.admit import admit
 from tasks.compose import compose
 from tasks.consult import consult
@@ -17,7 +18,16 @@ from tasks.draw_plan import Course, chart_course
 from tasks.receive import find_tenant
 from tasks.record import record_answer, record_failure, record_refusal
 from tasks.team_steps import StepTimeout, Work, begin_step, close_step
-from tasks.teams import AUTO, Assignment, conclude_team, fail_team, held_team, open_team, receive_team
+from tasks.teams import (
+    AUTO,
+    Assignment,
+    TeamCancelled,
+    conclude_team,
+    fail_team,
+    held_team,
+    open_team,
+    receive_team,
+)
 
 
 class TeamFailed(KowaiError):
@@ -45,17 +55,24 @@ async def run_stored_team(team_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored team: draw up its plan if it has none, then its steps level by level, and conclude."""
     if not await open_team(team_id, tenant_id):
         return Completed(message="This team had ended before.")
-    async with held_team(team_id, tenant_id):
-        try:
-            course = await chart_course(team_id, tenant_id)
-        except Exception as error:
-            await fail_team(team_id, tenant_id, error)
-            raise
-        await _follow(course, tenant_id)
-        ended = await conclude_team(team_id, tenant_id)
+    try:
+        async with held_team(team_id, tenant_id):
+            ended = await _work(team_id, tenant_id)
+    except TeamCancelled as cancelled:
+        return Completed(name="Cancelled", message=cancelled.sentence)
     if ended.status == "failed":
         raise TeamFailed(ended.sentence)
     return Completed(name=ended.status.capitalize(), message=ended.sentence)
+
+
+async def _work(team_id: UUID, tenant_id: UUID) -> Ending:
+    try:
+        course = await chart_course(team_id, tenant_id)
+    except Exception as error:
+        await fail_team(team_id, tenant_id, error)
+        raise
+    await _follow(course, tenant_id)
+    return await conclude_team(team_id, tenant_id)
 
 
 async def _follow(course: Course, tenant_id: UUID) -> None:

@@ -1,6 +1,7 @@
 """Teams: accept a question with or without a plan, let one run at a time work on it, and say how it ended."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -24,6 +25,8 @@ from tasks.step import step
 from tasks.tools import tools
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+WATCH_SECONDS = 1.0
+CANCELLED = "cancelled"
 AUTO = "auto"  # as a plan: let the planner draw it up
 INTERNAL = "Something went wrong on our side; the team is stored."
 
@@ -84,22 +87,62 @@ async def open_team(team_id: UUID, tenant_id: UUID) -> bool:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
+class TeamCancelled(KowaiError):
+    code = CANCELLED
+
+
 @asynccontextmanager
 async def held_team(team_id: UUID, tenant_id: UUID) -> AsyncGenerator[None]:
-    """Keep other runs from the team for as long as the block runs."""
+    """Keep other runs from the team for as long as the block runs. Raises TeamCancelled soon after it was."""
 
-    async def renew() -> None:
+    lapse = asyncio.timeout(None)
+
+    async def watch() -> None:
+        beats = itertools.cycle(range(int(teams_sql.LEASE_SECONDS / 3 / WATCH_SECONDS)))
         while True:
-            await asyncio.sleep(teams_sql.LEASE_SECONDS / 3)
+            await asyncio.sleep(WATCH_SECONDS)
             with suppress(Unavailable):
                 async with (await database()).transaction(tenant_id) as connection:
-                    await connection.execute(teams_sql.RENEW, {"team": team_id})
+                    if not next(beats):
+                        await connection.execute(teams_sql.RENEW, {"team": team_id})
+                    found = (await connection.execute(teams_sql.STATE, {"team": team_id})).one_or_none()
+                if found and found.cause == CANCELLED:
+                    lapse.reschedule(0)  # the block is left as if its time were up
 
-    renewal = asyncio.create_task(renew())
     try:
-        yield
-    finally:
-        renewal.cancel()
+        async with lapse:
+            watching = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError as error:
+        if not lapse.expired():
+            raise
+        raise TeamCancelled("This team was cancelled.") from error
+
+
+@step
+async def cancel_team(team_id: UUID, tenant_id: UUID, by: str) -> None:
+    """End a team and its steps at once, with what it has; one that has ended stays so. Raises NotFound.
+
+    A run that works on it notices within seconds, and spends nothing more.
+    """
+    async with (await database()).transaction(tenant_id) as connection:
+        team = (await connection.execute(teams_sql.TEAM, {"team": team_id})).one_or_none()
+        if team is None:
+            raise NotFound("There is no such team.")
+        rows = (await connection.execute(teams_sql.STEPS, {"team": team_id})).all()
+        results = Plan.model_validate(team.plan).results() if team.plan else ()
+        partial = any(row.state == "done" and row.name in results for row in rows)
+        sentence = f"Cancelled by {by}{': a partial answer' if partial else ''}."
+        values = {"team": team_id, "status": "partial" if partial else "refused", "sentence": sentence}
+        if await connection.scalar(teams_sql.CANCEL, values) is None:
+            return
+        told = {"team": team_id, "sentence": sentence}
+        await connection.execute(teams_sql.CANCEL_QUERIES, told)
+        await connection.execute(teams_sql.CANCEL_STEPS, told)
+        await tell(connection, team_id, tenant_id, f"team.{values['status']}", cause=CANCELLED)
 
 
 @step

@@ -11,7 +11,7 @@ update team set status = 'running', leased_until = now() + interval '30 seconds'
   flow_run_id = coalesce(cast(:run as uuid), flow_run_id)
 where id = :team and finished_at is null and (leased_until is null or leased_until < now()) returning id
 """)
-STATE = text("select status, finished_at is not null as ended from team where id = :team")
+STATE = text("select finished_at is not null as ended, cause from team where id = :team")
 RENEW = text("update team set leased_until = now() + interval '30 seconds' where id = :team and finished_at is null")
 
 DRAWN = text("""
@@ -53,6 +53,20 @@ update team_step s set
   cause = case when q.status <> 'done' then left(coalesce(q.refusal, 'interrupted'), 50) end,
   sentence = case when q.status <> 'done' then q.sentence end
 from query q where q.id = s.id and s.id = :step and s.state = 'running' returning s.team_id, s.name, s.state, s.cause
+""")
+
+# What has not ended ends now, and so do the questions of its steps.
+CANCEL = text("""
+update team set status = :status, cause = 'cancelled', sentence = :sentence, finished_at = now(), leased_until = null
+where id = :team and finished_at is null returning id
+""")
+CANCEL_STEPS = text("""
+update team_step set state = case state when 'running' then 'failed' else 'skipped' end, cause = 'cancelled',
+  sentence = :sentence where team_id = :team and state in ('queued', 'running')
+""")
+CANCEL_QUERIES = text("""
+update query set status = 'failed', refusal = 'cancelled', sentence = :sentence, finished_at = now()
+where status in ('queued', 'running') and id in (select id from team_step where team_id = :team)
 """)
 
 COUNT = text("""

@@ -16,6 +16,8 @@ OPEN = ("queued", "running")
 EXIT_CODES = {"done": 0, "failed": 1, "partial": 3, "refused": 3}  # 2 means that KowAI is not running
 
 PlanFile = Annotated[str, typer.Argument(help="A YAML file with `steps`; auto: let the planner draw up the plan.")]
+Team = Annotated[str | None, typer.Argument(help="A team's id; left out: list the newest.")]
+Cancel = Annotated[bool, typer.Option("--cancel", help="End it now, with what it has.")]
 Question = Annotated[str, typer.Argument(help="What the team works on.")]
 
 
@@ -36,6 +38,34 @@ def team(
         made = _follow(api, api.post("/api/v1/teams", {"question": question, "plan": described}))
     _print(made, as_json)
     raise typer.Exit(EXIT_CODES[made["status"]])
+
+
+def teams(
+    team: Team = None,
+    cancel: Cancel = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+    *,
+    state: State = None,
+) -> None:
+    """List teams, show one, or cancel it: it ends with what it has."""
+    from deployments.commands.api import Api
+
+    with Api(url, key) as api:
+        if team is None:
+            return _list(api.get("/api/v1/teams"), as_json)
+        where = f"/api/v1/teams/{team}"
+        _print(api.post(f"{where}/cancel") if cancel else api.get(where), as_json)
+
+
+def _list(found: list[dict[str, Any]], as_json: bool) -> None:
+    import json
+
+    if as_json:
+        return typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    for each in found:
+        typer.echo(f"{each['team_id']}: {each['status']}. {each['question']}")
 
 
 def _read(path: Path) -> str:
@@ -74,4 +104,4 @@ def _print(made: dict[str, Any], as_json: bool) -> None:
     for number, citation in enumerate(made["citations"], start=1):
         typer.echo(f"\n[{number}] {place_of(citation)}\n    {shortened(citation['quote'])}")
     cost = "unknown" if made["cost"] is None else f"{made['cost']} USD"
-    typer.echo(f"\n{made['team_id']}: {made['status']}. {made['sentence']} | cost {cost}")
+    typer.echo(f"\n{made['team_id']}: {made['status']}. {made['sentence'] or 'It is not over yet.'} | cost {cost}")

@@ -23,7 +23,7 @@ from deployments.shim.streams import Streams
 from flows.run_team import run_stored_team
 from kowai.teams.plan import parse_plan
 from tasks.step import traced
-from tasks.teams import known_names
+from tasks.teams import Assignment, known_names, receive_team
 from tests.flows.conftest import learn_tea
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "team.yaml"
@@ -60,6 +60,21 @@ async def http(store: Database, tenant: UUID, tmp_path: Path) -> AsyncIterator[h
     await learn_tea(tenant, tmp_path / "documents")
     async with client_of(tenant) as client:
         yield client
+
+
+async def test_a_team_is_cancelled_by_its_route_and_one_that_has_ended_stays_so(
+    http: httpx.AsyncClient, tenant: UUID, other_tenant: UUID
+) -> None:
+    team_id = await receive_team(Assignment(QUESTION, PLAN), tenant)
+    where = f"/api/v1/teams/{team_id}/cancel"
+    async with client_of(other_tenant) as stranger:
+        assert (await stranger.post(where)).status_code == 404
+    async with client_of(tenant, "viewer") as viewer:
+        assert (await viewer.post(where)).status_code == 403
+    cancelled = (await http.post(where)).json()
+    assert (cancelled["status"], cancelled["cause"]) == ("refused", "cancelled")
+    made = (await http.post("/api/v1/teams", json={"question": QUESTION, "plan": PLAN})).json()
+    assert (await http.post(f"/api/v1/teams/{made['team_id']}/cancel")).json() == made
 
 
 async def test_a_team_answers_and_its_history_can_be_read_again(http: httpx.AsyncClient, other_tenant: UUID) -> None:
@@ -133,3 +148,18 @@ def test_the_command_follows_the_steps_and_its_exit_code_tells_partial_from_fail
     assert done.output.count("start by technical: done") == 1
     assert "Run it." in done.output
     assert "cost unknown" in done.output
+
+
+def test_the_command_cancels_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.path))
+        told = {"team_id": "t", "status": "refused", "sentence": "Cancelled by Ada."}
+        return httpx.Response(200, json=told | {"answer": None, "citations": [], "cost": None})
+
+    client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    done = CliRunner().invoke(cli, ["teams", "t", "--cancel", "--url", "http://kowai", "--key", "k"])
+    assert asked == [("POST", "/api/v1/teams/t/cancel")]
+    assert "Cancelled by Ada." in done.output

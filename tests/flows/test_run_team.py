@@ -1,5 +1,6 @@
 """A team works along its plan: offline by extraction, with a model by tools; what fails is said and the rest stays."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from tasks.draw_plan import PlannerMissing
 from tasks.event_log import read_facts
 from tasks.forget import forget
 from tasks.step import traced
-from tasks.teams import Assignment, open_team, receive_team
+from tasks.teams import Assignment, cancel_team, open_team, receive_team
 from tasks.tools import Tool, tools
 from tests.flows.conftest import learn_tea, rows
 from tests.model_server import Act, ModelServer
@@ -329,3 +330,35 @@ async def test_a_deleted_document_is_gone_from_what_teams_said_and_heard(
     for table in tenant_tables():
         found = rows(database_url, f"select * from {table.name} t where t::text like '%three minutes%'")
         assert found == [], table.name
+
+
+async def test_a_cancelled_team_ends_with_what_it_has_and_spends_nothing_more(
+    tea: UUID, database_url: str, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    use(model_server.target(price="1"))
+    model_server.default = Act(content=GREEN)
+    model_server.script = [Act(content=GREEN), Act(content=GREEN, delay=30)]
+    steps = [{"id": "first", "persona": "analyst"}, {"id": "side", "persona": "analyst", "needs": ["first"]}]
+    steps += [{"id": "last", "persona": "analyst", "needs": ["side"]}]
+    team_id = await receive_team(Assignment(QUESTION, {"steps": steps}), tea)
+    working = asyncio.create_task(carry_out(team_id, tea))
+    while len(model_server.asked) < 2:
+        await asyncio.sleep(0.05)
+    await cancel_team(team_id, tea, "Ada")
+    team = await asyncio.wait_for(working, 10)
+    assert (team.status, team.cause, team.sentence) == ("refused", "cancelled", "Cancelled by Ada.")
+    assert [(step.state, step.cause) for step in team.steps] == [
+        ("done", None), ("failed", "cancelled"), ("skipped", "cancelled")
+    ]  # fmt: skip
+    assert rows(database_url, "select status from query where status in ('queued', 'running')") == []
+    assert rows(database_url, "select id from model_call where state = 'reserved'") == []
+    assert len(model_server.asked) == 2
+    await cancel_team(team_id, tea, "Bob")
+    assert await carry_out(team_id, tea) == team
+
+
+async def test_a_team_that_is_cancelled_before_it_begins_does_nothing(tea: UUID) -> None:
+    team_id = await receive_team(Assignment(QUESTION, TWO), tea)
+    await cancel_team(team_id, tea, "Ada")
+    team = await carry_out(team_id, tea)
+    assert (team.cause, {step.state for step in team.steps}) == ("cancelled", {"skipped"})

@@ -16,7 +16,7 @@ from deployments.shim.streams import EventStream, Streams, place_for
 from deployments.shim.team_views import LISTED, TeamLine, TeamView, read_team, read_teams
 from kowai.teams.plan import TeamLimits
 from tasks.event_log import read_facts
-from tasks.teams import AUTO, Assignment, receive_team
+from tasks.teams import AUTO, Assignment, cancel_team, receive_team
 
 router = APIRouter(prefix="/api/v1", tags=["teams"])
 DEPLOYMENT = "run-team/run-stored-team"
@@ -67,6 +67,13 @@ async def get_teams(caller: Reader, limit: Annotated[int, Query(ge=1, le=1000)] 
 @router.get("/teams/{team_id}")
 async def get_team(team_id: UUID, caller: Reader) -> TeamView:
     """Return the answer, what is missing from it, and where every step stands."""
+    return await read_team(team_id, caller.tenant_id)
+
+
+@router.post("/teams/{team_id}/cancel")
+async def cancel(team_id: UUID, caller: Runner) -> TeamView:
+    """End a team with what it has: a worker stops within seconds, and one that has ended stays so."""
+    await cancel_team(team_id, caller.tenant_id, caller.name or str(caller.id))
     return await read_team(team_id, caller.tenant_id)
 
 
