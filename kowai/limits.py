@@ -32,6 +32,24 @@ begin
   return least(horizon - busy - share, interval '-1 millisecond');
 end $$
 """
+# The same for several subjects, in Redis (Lua): returns microseconds, and ends with the first that is refused.
+TAKE_REQUESTS = """
+local clock = redis.call('TIME')
+local moment = clock[1] * 1000000 + clock[2]
+local spares = {}
+for place, key in ipairs(KEYS) do
+  local share = math.floor(60000000 / tonumber(ARGV[place]))
+  local busy = math.max(tonumber(redis.call('GET', key) or moment), moment) + share
+  local spare = moment + 60000000 - busy
+  if spare < 0 then
+    spares[place] = math.min(spare, -1000)
+    break
+  end
+  redis.call('SET', key, string.format('%.0f', busy), 'PX', math.ceil((busy - moment) / 1000))
+  spares[place] = spare
+end
+return spares
+"""
 
 
 class Quota(NamedTuple):

@@ -8,10 +8,12 @@ from uuid import UUID, uuid4, uuid5
 from sqlalchemy import TextClause
 
 from blocks.connections import database
+from blocks.shared_cache import shared_cache
 from kowai.errors import Unauthenticated, Unavailable
 from kowai.limits import Quota, StreamsExhausted
 from kowai.settings import settings
-from tasks.enter_sql import BY_ADDRESS, BY_GUEST, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STREAM
+from tasks.enter_sql import BY_GUEST, BY_KEY, BY_USER, CLOSE_STREAM, OPEN_STREAM
+from tasks.rates import take_requests
 
 STRANGERS_PER_MINUTE = 60
 NOBODY = UUID(int=0)
@@ -47,24 +49,25 @@ async def enter_as_guest(guest_id: UUID, name: str, role: str, tenant_id: UUID) 
 
 async def enter_unknown(address: str) -> Quota:
     """Count a request of nobody in particular against the network address that it comes from."""
-    wanted = {"nobody": NOBODY, "address": uuid5(NOBODY, address), "rate": STRANGERS_PER_MINUTE}
-    async with (await database()).transaction(NOBODY, durable=False) as connection:
-        spare = await connection.scalar(BY_ADDRESS, wanted)
+    (spare,) = await take_requests(NOBODY, [(uuid5(NOBODY, address), STRANGERS_PER_MINUTE)])
     return Quota("address", STRANGERS_PER_MINUTE, spare)
 
 
 async def _enter(statement: TextClause, tenant_id: UUID, **caller: Any) -> Entrant:
     known = settings()
-    rates = {"own_rate": known.requests_per_minute, "whole_rate": known.tenant_requests_per_minute}
+    rates: dict[str, Any] = {"own_rate": known.requests_per_minute, "whole_rate": known.tenant_requests_per_minute}
+    rates["count_here"] = shared_cache() is None
     streams = {"own_streams": known.streams, "whole_streams": known.tenant_streams}
     async with (await database()).transaction(tenant_id, durable=False) as connection:
         found = await connection.execute(statement, {"tenant": tenant_id, **caller, **rates, **streams})
         row = found.one_or_none()
     if row is None:
         raise Unauthenticated("This key or login is wrong, revoked or expired.")
-    quotas = [Quota("caller", row.own_rate, row.own_spare)]
-    if row.whole_spare is not None:
-        quotas.append(Quota("tenant", row.whole_rate, row.whole_spare))
+    if rates["count_here"]:
+        spares = [spare for spare in (row.own_spare, row.whole_spare) if spare is not None]
+    else:
+        spares = await take_requests(tenant_id, [(row.id, row.own_rate), (tenant_id, row.whole_rate)])
+    quotas = map(Quota, ("caller", "tenant"), (row.own_rate, row.whole_rate), spares)
     left = [tokens for tokens in (row.own_tokens, row.whole_tokens) if tokens is not None]
     return Entrant(
         row.id,

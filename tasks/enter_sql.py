@@ -24,8 +24,8 @@ caller as (
   from tenant where id = :tenant
 )
 """
-# The caller's own rate is taken first and the tenant's only after it, so that one flooding key starves no other.
-# Tokens are summed only for those whose allowance names a number of them.
+# The caller's own rate is taken first and the tenant's only after it, so that one flooding key starves no other; where
+# Redis counts requests, they are not counted here. Tokens are summed only for those whose allowance names a number.
 LIMITS = """
 select caller.*, own_rate, whole_rate, own_left.spare as own_spare, whole_left.spare as whole_spare,
   coalesce(own.streams, :own_streams) as own_streams, coalesce(whole.streams, :whole_streams) as whole_streams,
@@ -41,7 +41,9 @@ left join allowance own on own.tenant_id = :tenant and own.subject = caller.id
 left join allowance whole on whole.tenant_id = :tenant and whole.subject = :tenant
 cross join lateral (select coalesce(own.requests_per_minute, :own_rate) as own_rate,
   coalesce(whole.requests_per_minute, :whole_rate) as whole_rate) rates
-cross join lateral (select take_request(:tenant, caller.id, own_rate) as spare) own_left
+cross join lateral (
+  select case when cast(:count_here as boolean) then take_request(:tenant, caller.id, own_rate) end as spare
+) own_left
 cross join lateral (
   select case when own_left.spare >= interval '0' then take_request(:tenant, :tenant, whole_rate) end as spare
 ) whole_left
@@ -49,7 +51,6 @@ cross join lateral (
 BY_KEY = text(f"with {KEY} {LIMITS}")
 BY_USER = text(f"with {USER} {LIMITS}")
 BY_GUEST = text(f"with {GUEST} {LIMITS}")
-BY_ADDRESS = text("select take_request(:nobody, :address, :rate)")
 
 OPEN_STREAM = text("""
 with turn as (select pg_advisory_xact_lock(hashtextextended('streams ' || cast(:tenant as text), 0))),

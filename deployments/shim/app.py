@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from blocks.connections import database, embedder
+from blocks.shared_cache import shared_cache
 from deployments.first_key import ensure_first_key
 from deployments.local.given_secrets import check_given_secrets
 from deployments.shim.components import Components
@@ -64,6 +65,8 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         with suppress(asyncio.CancelledError):
             await task
     await prefect.close()
+    if (cache := shared_cache()) is not None:
+        await cache.close()
     await (await database()).close()
 
 

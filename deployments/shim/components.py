@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from blocks.connections import database, embedder, language_model
 from blocks.engines import circuit_of
+from blocks.shared_cache import CacheAway, shared_cache
 from deployments.shim.prefect_api import PrefectApi
 from kowai.settings import settings
 from tasks.spaces import current_embedder
@@ -57,6 +58,8 @@ class Components:
         async with self._looking:
             if time.monotonic() - self._seen_at >= FRESH_SECONDS:
                 checks = {"database": _database, "embedder": _embedder, "model": _model, "storage": _storage}
+                if settings().redis_url is not None:
+                    checks["cache"] = _cache
                 states = await asyncio.gather(*map(_looked_at, [*checks.values(), self._prefect]))
                 self._seen = dict(zip([*checks, "prefect"], states, strict=True))
                 self._seen_at = time.monotonic()
@@ -97,6 +100,15 @@ async def _model() -> str:
     if resting:
         raise Degraded(f"resting after failures: {', '.join(resting)}")
     return ", ".join(target.name for target in targets) or "extractive"
+
+
+async def _cache() -> str:
+    cache = shared_cache()
+    assert cache is not None
+    try:
+        return f"Redis {await cache.version()}"
+    except CacheAway as error:
+        raise Degraded("Redis cannot be reached: requests are counted in PostgreSQL") from error
 
 
 async def _storage() -> str:
