@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
+
 from deployments.local.cluster import OWNER, binaries
 from deployments.local.os_user import database_user, give, own_name
 from kowai.errors import CannotStart
@@ -15,6 +17,7 @@ from kowai.errors import CannotStart
 PORT = 5432
 FAST = signal.SIGINT  # open transactions are rolled back, data is flushed
 DATABASE = "kowai"
+LEAST_BUFFERS, MOST_BUFFERS = 128, 1024  # MB; an eighth of the memory, taken up only as data is read
 LONGEST_SOCKET_PATH = 103  # macOS; Linux has four more
 # The owner is whoever the operating system says it is; the application needs its password.
 ACCESS = f"local all {OWNER} peer map=kowai\nlocal all all scram-sha-256\n"
@@ -23,8 +26,14 @@ ACCESS = f"local all {OWNER} peer map=kowai\nlocal all all scram-sha-256\n"
 def command(cluster: Path) -> tuple[str, ...]:
     """Return the command of a server in the foreground that listens on a Unix socket only."""
     settings = ("listen_addresses=", f"port={PORT}", f'unix_socket_directories="{socket_folder(cluster)}"')
+    settings += (f"shared_buffers={buffers(psutil.virtual_memory().total)}MB",)
     options = (option for setting in settings for option in ("-c", setting))
     return (str(binaries() / "postgres"), "-D", str(cluster), *options)
+
+
+def buffers(memory: int) -> int:
+    """Return how many megabytes of so many bytes of memory hold what was read before."""
+    return min(MOST_BUFFERS, max(LEAST_BUFFERS, memory // 8 // 1_000_000))
 
 
 def prepare(cluster: Path) -> None:
