@@ -1,13 +1,14 @@
 """What a process and its libraries log: JSON, a line an event, with the request it belongs to and no personal data."""
 
 import logging
+import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from kowai.correlation import request_id
+from kowai.correlation import request_id, tagged
 from kowai.masking import Masking
 from kowai.settings import settings
 
@@ -37,8 +38,15 @@ def configure() -> None:
 
 
 def _correlated(_logger: Any, _method: str, event: Event) -> Event:
-    identity = request_id()
+    identity = request_id() or _of_run()
     return {**event, "request_id": identity} if identity else event
+
+
+def _of_run() -> str | None:
+    """Return the request that a flow run's tags name, also for Prefect's own lines; None before Prefect is there."""
+    context: Any = getattr(sys.modules.get("prefect.context"), "FlowRunContext", None)
+    run = context and context.get()
+    return tagged(run.flow_run.tags) if run and run.flow_run else None
 
 
 def _masked(_logger: Any, _method: str, event: Event) -> Event:

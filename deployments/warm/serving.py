@@ -15,7 +15,7 @@ from deployments.warm import internals
 
 async def work(worker: ProcessWorker, stop: asyncio.Event, hurry: asyncio.Event) -> None:
     """Serve the pool until told to stop; then finish or hand back what runs."""
-    await until(stop, worker.start(), lambda: finish(worker, hurry))
+    await until(stop, worker.start(printer=get_logger("kowai.warm").info), lambda: finish(worker, hurry))
 
 
 async def until(

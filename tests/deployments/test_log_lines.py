@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 
 from deployments.local.environment import OUR_LINES
 from deployments.local.processes import cause_of_death
@@ -49,6 +52,13 @@ def test_a_line_says_who_logged_it_and_which_request_and_run_it_belongs_to() -> 
         "flow_run_id": "0b1c",
     }
     assert told["timestamp"].endswith("+00:00")
+
+
+def test_a_line_of_prefects_own_names_the_request_that_its_run_was_started_by() -> None:
+    run = FlowRun(flow_id=uuid4(), tags=["answers", "request:support-case-0815.d"])
+    with FlowRunContext.model_construct(flow_run=run):
+        assert line()["request_id"] == "support-case-0815.d"
+    assert "request_id" not in line()
 
 
 def test_a_traceback_is_part_of_its_line_and_personal_data_is_masked() -> None:
