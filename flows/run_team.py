@@ -9,7 +9,6 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from kowai.errors import KowaiError
-from kowai.settings import settings
 from kowai.teams.outcome import Ending
 from tasks.admit import admit
 from tasks.compose import compose
@@ -28,6 +27,7 @@ from tasks.teams import (
     open_team,
     receive_team,
 )
+from tasks.turns import turn
 
 
 class TeamFailed(KowaiError):
@@ -76,12 +76,11 @@ async def _work(team_id: UUID, tenant_id: UUID) -> Ending:
 
 
 async def _follow(course: Course, tenant_id: UUID) -> None:
-    """Take the steps of a level at once, and a level when the one before has ended."""
+    """Take the steps of a level at once, each in its tenant's turn, and a level when the one before has ended."""
     deadline = asyncio.get_running_loop().time() + course.seconds
-    room = asyncio.Semaphore(settings().batch_at_once)
 
     async def take(step_id: UUID) -> None:
-        async with room:
+        async with turn(step_id, tenant_id):
             work = await begin_step(step_id, tenant_id)
             if work is not None:
                 await _carry_out(work, deadline)

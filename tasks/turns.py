@@ -1,4 +1,4 @@
-"""Take the next item of a batch when it is its tenant's turn; what a dead worker left behind is taken again."""
+"""Take what is next of a batch or team when it is its tenant's turn; what a dead worker left behind is taken again."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -76,6 +76,32 @@ async def close_item(item_id: UUID, tenant_id: UUID) -> None:
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(turns_sql.CLOSE, {"id": item_id, "most": turns_sql.MOST_ATTEMPTS})
         await connection.execute(turns_sql.YIELD, {"id": item_id})
+
+
+@asynccontextmanager
+async def turn(subject: UUID, tenant_id: UUID) -> AsyncGenerator[None]:
+    """Wait for a turn, keep it for as long as the block runs, and give it to the next."""
+    pause = FIRST_PAUSE
+    while not await _holds(subject, tenant_id):
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    try:
+        async with held(subject, tenant_id):
+            yield
+    finally:
+        async with (await database()).transaction(tenant_id) as connection:
+            await connection.execute(turns_sql.YIELD, {"id": subject})
+
+
+async def _holds(subject: UUID, tenant_id: UUID) -> bool:
+    values = {"id": subject, "party": tenant_id, "slots": settings().batch_at_once}
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(turns_sql.ALONE)
+        await connection.execute(turns_sql.FORGET)
+        if await connection.scalar(turns_sql.HOLD, values):
+            return True
+        await connection.execute(turns_sql.WAIT, {"batch": subject, "party": tenant_id})
+    return False
 
 
 @asynccontextmanager

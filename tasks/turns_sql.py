@@ -6,7 +6,7 @@ LEASE_SECONDS = 60  # the interval below
 MOST_ATTEMPTS = 5
 
 # One claim at a time in the whole house, so that two never see the same room.
-ALONE = text("select pg_advisory_xact_lock(4072002)")
+ALONE = text("select pg_advisory_xact_lock(4072006)")
 FORGET = text("delete from batch_turn where leased_until < now()")
 
 # What killed its process again and again is dead, or it would kill the next one too.
@@ -38,6 +38,19 @@ with shares as (
 )
 select taken.id, q.text, taken.persona, b.asked_by, b.pins from taken
 join set_question q on q.id = taken.question_id join batch b on b.id = :batch
+""")
+
+# The same for what is no item, such as a step of a team.
+HOLD = text("""
+with shares as (
+  select count(*) filter (where not waiting and id <> :id) as held,
+    count(*) filter (where not waiting and id <> :id and party = :party) as mine,
+    count(distinct party) + case when bool_or(party = :party) then 0 else 1 end as parties from batch_turn
+)
+insert into batch_turn (id, party, waiting, leased_until)
+select :id, :party, false, now() + interval '60 seconds' from shares
+where held < :slots and mine < ceil(:slots / greatest(parties, 1)::numeric)
+on conflict (id) do update set waiting = false, leased_until = excluded.leased_until returning id
 """)
 
 WAIT = text("""

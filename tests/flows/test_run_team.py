@@ -14,6 +14,7 @@ from blocks.database import Database
 from deployments.shim.team_views import TeamView, read_team
 from flows.run_team import TeamFailed, run_stored_team
 from kowai.errors import NotFound, Unavailable
+from kowai.settings import settings
 from kowai.teams.plan import BadPlan, TeamLimits
 from kowai.tenant_tables import tenant_tables
 from tasks import toolbox
@@ -362,3 +363,23 @@ async def test_a_team_that_is_cancelled_before_it_begins_does_nothing(tea: UUID)
     await cancel_team(team_id, tea, "Ada")
     team = await carry_out(team_id, tea)
     assert (team.cause, {step.state for step in team.steps}) == ("cancelled", {"skipped"})
+
+
+async def test_the_steps_of_teams_wait_for_their_tenants_turn(
+    tea: UUID, other_tenant: UUID, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOWAI_BATCH_AT_ONCE", "1")
+    settings.cache_clear()
+    with psycopg.connect(database_url) as owner:
+        held = "insert into batch_turn values (%s, %s, false, now() + interval '1 minute')"
+        owner.execute(held, (uuid4(), other_tenant))
+    team_id = await receive_team(Assignment(QUESTION, TWO), tea)
+    working = asyncio.create_task(carry_out(team_id, tea))
+    waiting = "select party from batch_turn where waiting"
+    while {"party": tea} not in rows(database_url, waiting):
+        await asyncio.sleep(0.05)
+    assert {step.state for step in (await read_team(team_id, tea)).steps} == {"queued"}
+    with psycopg.connect(database_url) as owner:
+        owner.execute("delete from batch_turn where party = %s", (other_tenant,))
+    assert (await working).status == "done"
+    assert rows(database_url, "select * from batch_turn") == []
