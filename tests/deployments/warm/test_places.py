@@ -112,14 +112,25 @@ async def test_the_warm_pool_stores_row_by_row_what_a_call_in_process_stores(
 
 def missing_engine() -> str:
     """Return why no container can run here; empty when one can."""
-    for command, reason in (
-        (("docker", "info"), "no Docker engine answers"),
-        (("docker", "image", "inspect", IMAGE), f"there is no image {IMAGE}: build infra/Dockerfile under this name"),
+    lock = (ROOT / "requirements.lock").read_bytes()
+    for command, said, reason in (
+        (("docker", "info"), None, "no Docker engine answers"),
+        (
+            ("docker", "image", "inspect", IMAGE),
+            None,
+            f"there is no image {IMAGE}: build infra/Dockerfile by this name",
+        ),
+        (
+            ("docker", "run", "--rm", IMAGE, "cat", "/app/requirements.lock"),
+            lock,
+            f"{IMAGE} is outdated: build it again",
+        ),
     ):
         try:
-            if subprocess.run(command, capture_output=True, timeout=30).returncode:
-                return reason
+            ended = subprocess.run(command, capture_output=True, timeout=60)
         except (OSError, subprocess.TimeoutExpired):
+            return reason
+        if ended.returncode or said not in (None, ended.stdout):
             return reason
     return ""
 
