@@ -19,6 +19,7 @@ from blocks.engines import BlockingEngine
 from kowai.embedding.states import Encoded
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
 from kowai.masking import Masking
+from kowai.reranking import RerankerFailed
 from kowai.signatures import PlainSpoken
 from kowai.types import Reply
 from tasks.accounts import Purpose, spoil
@@ -97,12 +98,15 @@ async def rerank(
     Raises RerankerFailed when it is unknown, down, slow or not to be understood, and BudgetExhausted.
     """
     block, run = await language_model(), FlowRunContext.get()
+    chosen = block.reranker(reranker)
+    if not documents:  # the block was renewed since somebody looked how many it takes
+        raise RerankerFailed(f"The reranker '{reranker}' has only just been configured.")
     purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, "rerank")
     asked = [query, *documents]
     if (await policy_of(tenant_id)).masks_prompts:
         masking = Masking()
         asked = [masking.mask(text) for text in asked]
-    return await RerankCall(block.reranker(reranker), block, purpose).scores(asked[0], asked[1:])
+    return await RerankCall(chosen, block, purpose).scores(asked[0], asked[1:])
 
 
 class SampledLM(dspy.LM):

@@ -19,7 +19,9 @@ from blocks.reranker import Reranker
 from deployments.shim.answers import read_answer
 from flows.answer import answer_query
 from flows.ingest import ingest_stored
+from kowai.reranking import RerankerFailed
 from kowai.tables.queries import Query
+from tasks import metered
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.retrieve import Retrieved, find_passages, find_reranked
 from tasks.step import traced
@@ -148,6 +150,13 @@ async def test_one_that_is_slow_away_or_unknown_is_done_without(
         assert said in str(retrieved.note)
     (day,) = rows(database_url, f"select * from spend where tenant_id = '{teas}'")
     assert (day["reserved"], day["spent"], day["releases"]) == (0, 0, 2)
+
+
+async def test_nothing_to_put_in_order_is_never_sent(teas: UUID, use: Use, server: RerankServer) -> None:
+    use(server.reranker())
+    with pytest.raises(RerankerFailed):
+        await metered.rerank(QUESTION, [], teas, reranker="judge")
+    assert server.asked == []
 
 
 async def test_one_that_keeps_failing_is_left_alone(teas: UUID, use: Use, server: RerankServer) -> None:
