@@ -26,6 +26,7 @@ QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "true",
     "PYTHONUNBUFFERED": "1",
 }
+LEAN = {"MALLOC_ARENA_MAX": "2"}  # glibc keeps a heap for every thread otherwise, eight times the cores
 # Prefect's logging, which is uvicorn's too, reads settings from the environment (its logging/logging.yml).
 OUR_LINES = {
     "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "deployments.logs.Lines",
@@ -82,7 +83,7 @@ def shared(place: Layout, settings: Settings) -> dict[str, str]:
     ours |= {"PREFECT_HOME": str(place.root / "prefect"), "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
     ours |= {"NO_PROXY": proxies, "no_proxy": proxies, "KOWAI_PREFECT_PORT": str(settings.prefect_port)}
     lines = OUR_LINES if settings.log_format == "json" else {}
-    return lines | inherited | QUIET | ours | (_embedded_client(place, settings) if embedded else {})
+    return LEAN | lines | inherited | QUIET | ours | (_embedded_client(place, settings) if embedded else {})
 
 
 def application(place: Layout, settings: Settings) -> dict[str, str]:

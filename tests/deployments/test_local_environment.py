@@ -131,3 +131,10 @@ def test_the_embedded_prefect_server_forgets_old_runs_logs_and_events_unless_tol
     monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", "864000")
     told = environment.prefect_server(place, settings())
     assert told["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] == "864000"
+
+
+def test_processes_keep_few_heaps_unless_the_user_wants_more(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert environment.application(place, settings())["MALLOC_ARENA_MAX"] == "2"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
+    assert environment.application(place, settings())["MALLOC_ARENA_MAX"] == "8"
