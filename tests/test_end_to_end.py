@@ -20,7 +20,7 @@ KOWAI = Path(sys.executable).parent / "kowai"
 PATIENCE = 240.0
 LOCKED = 503
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("end-to-end")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Running(NamedTuple):

@@ -54,7 +54,7 @@ async def test_metrics_count_requests_answers_and_what_waits_without_any_text(sh
     assert value(text, "kowai_dollars_today", kind="spent") == 0
     assert value(text, "kowai_tenants", state="active") == 1
     assert value(text, "kowai_prefect_up") == 0
-    for told in ("tea", "chess", "no-such-path", str(shim.tenant), "default"):
+    for told in ("green tea", "chess", "no-such-path", str(shim.tenant), "default"):
         assert told not in text
 
 
