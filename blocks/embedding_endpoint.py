@@ -1,25 +1,21 @@
 """One call to an OpenAI-compatible embeddings endpoint, and what its reply is worth."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from blocks.http_client import SHOWN, http_client
 from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfigured
 
 TRY_LATER = frozenset((408, 409, 425))
 BUSY = frozenset((429, 503))
-SHOWN = 500  # characters of a reply that an operator sees
 
 Vectors = NDArray[np.float32]
-
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
 
 class Endpoint(NamedTuple):
@@ -38,7 +34,7 @@ class Endpoint(NamedTuple):
         Raises EmbedderFailed when trying again may help, EmbedderRefused when not, Misconfigured for no address.
         """
         try:
-            response = await connections().post(
+            response = await http_client().post(
                 self.url, json=self._body(texts), headers=self._headers(), timeout=self.timeout_seconds
             )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -58,14 +54,6 @@ class Endpoint(NamedTuple):
         inputs = [text or " " for text in texts]  # endpoints refuse a whole batch for one empty text
         length = {"dimensions": self.dimensions} if self.ask_for_dimensions else {}
         return {"model": self.model, "input": inputs, "encoding_format": "float", **length}
-
-
-def connections() -> httpx.AsyncClient:
-    """Return this loop's connections, which every endpoint shares."""
-    loop = asyncio.get_running_loop()
-    if loop not in _clients:
-        _clients[loop] = httpx.AsyncClient()
-    return _clients[loop]
 
 
 def _rows(response: httpx.Response) -> Vectors:

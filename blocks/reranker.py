@@ -9,7 +9,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from blocks.embedding_endpoint import SHOWN, connections
+from blocks.http_client import SHOWN, http_client
 from kowai.circuits import Circuit
 from kowai.reranking import RerankerFailed
 
@@ -72,7 +72,7 @@ class Reranker(BaseModel):
         key = self.api_key.get_secret_value()
         asked = {"model": self.model, "query": query, "documents": list(documents), "top_n": len(documents)}
         try:
-            response = await connections().post(
+            response = await http_client().post(
                 f"{self.endpoint.rstrip('/')}/rerank",
                 json=asked,
                 headers={"Authorization": f"Bearer {key}"} if key else {},

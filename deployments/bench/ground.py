@@ -45,9 +45,8 @@ class Running(NamedTuple):
         record = read_record(self.state / "run" / "state.json")
         pids = [self.process.pid, *(process.pid for process in (record.processes if record else []))]
         roots = [psutil.Process(pid) for pid in pids]
-        return list(
-            {process.pid: process for root in roots for process in [root, *root.children(recursive=True)]}.values()
-        )
+        tree = {process.pid: process for root in roots for process in [root, *root.children(recursive=True)]}
+        return list(tree.values())
 
     def settle(self) -> None:
         """Wait until what goes on starting after the ready line has calmed down, a minute at most."""

@@ -107,15 +107,13 @@ def _is_of_beir(path: Path) -> bool:
 
 
 def _list(found: list[dict[str, Any]], as_json: bool) -> None:
-    import json
-
     from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import print_json, table
 
     if as_json:
-        return typer.echo(json.dumps(found, indent=2))
+        return print_json(found)
     shown = table("evaluation", "suite", "personas", "outcome", "accepted", "begun")
     for each in found:
         suite, outcome = f"{each['suite']} v{each['suite_version']}", each["outcome"] or each["status"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LONGEST_QUOTE = 300
 
 
-def print_json(reply: dict[str, Any]) -> None:
+def print_json(reply: dict[str, Any] | list[dict[str, Any]]) -> None:
     typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
 
 

@@ -60,10 +60,10 @@ def teams(
 
 
 def _list(found: list[dict[str, Any]], as_json: bool) -> None:
-    import json
+    from deployments.commands.printing import print_json
 
     if as_json:
-        return typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return print_json(found)
     for each in found:
         typer.echo(f"{each['team_id']}: {each['status']}. {each['question']}")
 

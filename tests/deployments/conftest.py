@@ -27,6 +27,7 @@ from tasks.receive import receive_ingestion
 from tasks.step import traced
 from tests.deployments.serving import serving as serving_app
 from tests.model_server import ModelServer, serving
+from tests.prefect_stand_in import StandIn
 
 TEA = "Green tea is steeped for three minutes at 80 degrees.\n\nBlack tea is steeped for five minutes at 95 degrees.\n"
 
@@ -91,6 +92,15 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return configure
 
 
+@pytest.fixture
+async def prefect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
+    """Point this process at a stand-in of Prefect's server."""
+    stand_in = StandIn()
+    async with stand_in.serving() as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        yield stand_in
+
+
 class People(NamedTuple):
     """Hold one application in this process, and let anybody call it."""
 
@@ -124,3 +134,10 @@ async def people(store: Database) -> People:
     secrets.mkdir(parents=True, exist_ok=True)
     (secrets / "token-key").write_text("k" * 64)
     return People(create_app(), store)
+
+
+@pytest.fixture
+async def lively(prefect: StandIn, people: People) -> AsyncIterator[People]:
+    """Return people whose application has begun its work beside answering, told to the stand-in."""
+    async with people.app.router.lifespan_context(people.app):
+        yield people

@@ -1,7 +1,6 @@
 """A workflow that is started again with the same key of the caller's own is started once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -17,20 +16,6 @@ from tests.prefect_stand_in import StandIn
 PATH, RUNS = "/api/v1/workflows/ask/runs", "/api/v1/workflow-runs"
 QUESTION = {"parameters": {"question": "How long is the warranty?"}}
 OTHER = {"parameters": {"question": "How long is the guarantee?"}}
-
-
-@pytest.fixture
-async def prefect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
-    stand_in = StandIn()
-    async with stand_in.serving() as url:
-        monkeypatch.setenv("PREFECT_API_URL", url)
-        yield stand_in
-
-
-@pytest.fixture
-async def lively(prefect: StandIn, people: People) -> AsyncIterator[People]:
-    async with people.app.router.lifespan_context(people.app):
-        yield people
 
 
 async def start(client: httpx.AsyncClient, body: dict[str, Any], key: str = "order-1") -> httpx.Response:

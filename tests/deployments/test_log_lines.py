@@ -29,7 +29,7 @@ async def app(scope, receive, send):
         await receive()
         logging.getLogger("uvicorn.error").error("carmen@canary.example called")
         logging.getLogger("prefect.server").warning("two\\nlines")
-        logging.getLogger("some.library").warning("[red]%s :tea: %s[/red]", "x" * 300, "ends")
+        logging.getLogger("some.package").warning("[red]%s :tea: %s[/red]", "x" * 300, "ends")
         raise ZeroDivisionError("at start")
 """
 
@@ -81,7 +81,7 @@ def test_uvicorn_and_prefect_write_nothing_else_also_when_they_fail(tmp_path: Pa
     surroundings |= {"PYTHONWARNINGS": "ignore", "PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
     ended = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
     told = [json.loads(each) for each in (ended.stdout + ended.stderr).splitlines()]
-    assert {"uvicorn.error", "prefect.server", "some.library"} <= {each["logger"] for each in told}
+    assert {"uvicorn.error", "prefect.server", "some.package"} <= {each["logger"] for each in told}
     assert "canary.example" not in ended.stderr
     assert "two\nlines" in [each["event"] for each in told]
     assert any("ZeroDivisionError: at start" in each["event"] + each.get("exception", "") for each in told)

@@ -28,14 +28,6 @@ LABELS = ["kowai.ended-at", "kowai.in-process", "kowai.started-at"]
 
 
 @pytest.fixture
-async def prefect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
-    stand_in = StandIn()
-    async with stand_in.serving() as url:
-        monkeypatch.setenv("PREFECT_API_URL", url)
-        yield stand_in
-
-
-@pytest.fixture
 async def recorder(prefect: StandIn) -> AsyncIterator[Recorder]:
     api = PrefectApi()
     yield Recorder(api)

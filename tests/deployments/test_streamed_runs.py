@@ -1,7 +1,7 @@
 """A streamed answer ends in Prefect as what it was: completed, cancelled because nobody listened, or failed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,17 +24,13 @@ TOLERANCE = timedelta(milliseconds=5)  # the record begins just before the quest
 
 
 @pytest.fixture
-async def prefect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
+def _telling_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "SWEEP_SECONDS", 0.2)
     monkeypatch.setattr(recorder, "LEAST_PAUSE_SECONDS", 0.1)
-    stand_in = StandIn()
-    async with stand_in.serving() as url:
-        monkeypatch.setenv("PREFECT_API_URL", url)
-        yield stand_in
 
 
 @pytest.fixture
-async def watched(prefect: StandIn, shim: Shim) -> Shim:
+async def watched(_telling_soon: None, prefect: StandIn, shim: Shim) -> Shim:
     """Return a shim that tells its runs to the stand-in."""
     return shim
 

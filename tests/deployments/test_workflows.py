@@ -1,7 +1,6 @@
 """Workflows are started for the own tenant only, never lost, followed and cancelled; no text reaches Prefect."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,20 +26,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "run-personas": {"personas": ["assistant"], "questions": [SECRET]},
     "watch-live": {},
 }
-
-
-@pytest.fixture
-async def prefect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
-    stand_in = StandIn()
-    async with stand_in.serving() as url:
-        monkeypatch.setenv("PREFECT_API_URL", url)
-        yield stand_in
-
-
-@pytest.fixture
-async def lively(prefect: StandIn, people: People) -> AsyncIterator[People]:
-    async with people.app.router.lifespan_context(people.app):
-        yield people
 
 
 async def started(client: Any, name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
