@@ -26,7 +26,7 @@ Runner = Annotated[Principal, Depends(may("evaluations.run"))]
 Promoter = Annotated[Principal, Depends(may("versions.promote"))]
 
 VERSIONS = text("""
-select v.id as version_id, v.slot, v.number, v.content, v.lineage, v.created_at, 
+select v.id as version_id, v.slot, v.number, v.content, v.lineage, v.created_at,
   l.since is not null or v.slot = 'space' and exists (
     select from embedding_space e where e.state = 'current' and e.embedder = v.content ->> 'embedder') as live
 from setting_version v left join live_setting l on l.slot = v.slot and l.version_id = v.id
