@@ -39,11 +39,16 @@ class Running(NamedTuple):
 
 
 class Patient(httpx.HTTPTransport):
-    """Ask again, as Prefect's own clients do, when its server answers that its database was locked for a moment."""
+    """Ask again, as Prefect's own clients do, when its server is late or its database was locked for a moment."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         for _ in range(20):
-            response = super().handle_request(request)
+            try:
+                response = super().handle_request(request)
+            except httpx.ReadTimeout:
+                if request.method != "GET":
+                    raise
+                continue
             if response.status_code != LOCKED:
                 return response
             response.close()
