@@ -10,7 +10,7 @@ from deployments.local.given_secrets import check_given_secrets
 from deployments.local.layout import Layout
 from deployments.logs import configure
 from deployments.warm.hosts import keep_to_one_host
-from deployments.warm.serving import new_worker, stop_requests, until, work
+from deployments.warm.serving import new_worker, stop_requests, until, warm_up, work
 from kowai.settings import settings
 
 BREATH_SECONDS = 0.05
@@ -21,13 +21,15 @@ async def serve() -> None:
     configure()
     check_given_secrets(settings())
     stop, hurry = stop_requests()
+    worker = new_worker(settings().work_pool)
+    warming = asyncio.create_task(warm_up(worker))  # while Prefect is told what there is
     await until(stop, bootstrap())
     if not stop.is_set():
         await keep_to_one_host(embedded=own_prefect(settings()) is None)
-        worker = new_worker(settings().work_pool)
         announcing = asyncio.create_task(announce(worker))
         await work(worker, stop, hurry)
         announcing.cancel()
+    warming.cancel()
 
 
 async def announce(worker: ProcessWorker) -> None:

@@ -46,6 +46,13 @@ def new_worker(pool: str, **options: Any) -> ProcessWorker:
     return WarmWorker(work_pool_name=pool, **options)
 
 
+async def warm_up(worker: ProcessWorker) -> None:
+    """Let the fork server import what runs will need, if the worker has one, before there is anything to run."""
+    nursery = getattr(worker, "nursery", None)
+    if nursery is not None:
+        await nursery.warm()
+
+
 async def finish(worker: ProcessWorker, hurry: asyncio.Event) -> None:
     """Let the worker finish or hand back its runs, if it can and has begun to work."""
     drain = getattr(worker, "drain", None)

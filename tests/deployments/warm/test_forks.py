@@ -8,8 +8,9 @@ from uuid import uuid4
 import anyio
 import pytest
 from prefect.client.schemas.objects import FlowRun
+from prefect.workers.process import ProcessWorker
 
-from deployments.warm import forks
+from deployments.warm import forks, serving
 from deployments.warm.forks import CannotFork
 from deployments.warm.nursery import Nursery
 from deployments.warm.protocol import Job
@@ -60,3 +61,12 @@ async def test_a_run_that_cannot_be_taken_ends_no_other_and_gives_back_its_slot(
     await worker._submit_run(run)
     assert worker._limiter.borrowed_tokens == 0
     assert worker._submitting_flow_run_ids == set()
+
+
+async def test_a_worker_is_warmed_up_before_it_serves_and_one_that_cannot_fork_needs_nothing() -> None:
+    worker = WarmWorker("pool", nursery=Nursery(("json",)))
+    await serving.warm_up(worker)
+    assert worker.nursery.server is not None
+    assert worker.nursery.server.alive
+    await worker.nursery.close()
+    await serving.warm_up(ProcessWorker("pool"))
