@@ -2,7 +2,8 @@
 
     python benchmarks/run_start.py [--runs 7] [--queued 100] [--concurrent 4] [--json FILE]
 
-One Prefect server (SQLite) of its own; each worker has a pool, a limit of four runs and Prefect's default poll.
+One Prefect server (SQLite) of its own, as `kowai up` runs it; each worker has a pool, a limit of four runs and
+Prefect's default poll.
 """
 
 import argparse
@@ -58,9 +59,9 @@ def prefect_server(home: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
     os.environ |= {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    command = (sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--port", str(port))
+    command = (sys.executable, "-m", "uvicorn", "--factory", "deployments.local.prefect_app:create_app")
     with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen((*command, "--port", str(port)), cwd=HERE.parent, stdout=log, stderr=log)
     while True:
         with contextlib.suppress(httpx.HTTPError):
             if httpx.get(f"{url}/health", timeout=2).is_success:

@@ -15,6 +15,8 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+from deployments.local.environment import CODE
+
 sys.path.insert(0, str(Path(__file__).parent / "warm_data"))
 
 from warm_pool import Pool  # pyright: ignore[reportMissingImports]
@@ -29,9 +31,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
     quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "ERROR"}
+    quiet |= {"PREFECT_SERVER_UI_ENABLED": "false", "PYTHONPATH": str(CODE)}
     environment = {**os.environ, **quiet, "PREFECT_HOME": str(home), "PREFECT_API_URL": url}
-    command = (sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--port", str(port))
-    process = subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = (sys.executable, "-m", "uvicorn", "--factory", "deployments.local.prefect_app:create_app")
+    process = subprocess.Popen(
+        (*command, "--port", str(port)),
+        env=environment,
+        cwd=home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):

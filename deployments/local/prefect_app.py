@@ -1,0 +1,53 @@
+"""Prefect's server, without the two ways in which it comes to a standstill on SQLite while several runs are at work.
+
+Its transactions read first and write later, which SQLite refuses ("database is locked") when another one has written
+meanwhile: ours take the right to write at once, and wait for it. And Python's cursor keeps a statement that failed
+until it is freed, on the event loop; if the connection waits for a lock at that moment, the loop waits for it and
+whoever holds the lock for the loop, until SQLite gives up after a minute: ours let go in the thread they failed in.
+"""
+
+import sqlite3
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import Dialect, Engine, event
+
+READ_FIRST, WRITE_FIRST = "BEGIN DEFERRED", "BEGIN IMMEDIATE"
+
+
+class Cursor(sqlite3.Cursor):
+    """Begin with the right to write, and close at the first failure."""
+
+    def execute(self, statement: str, *parameters: Any) -> "Cursor":
+        try:
+            return super().execute(WRITE_FIRST if statement == READ_FIRST else statement, *parameters)
+        except sqlite3.Error:
+            self.close()
+            raise
+
+    def executemany(self, statement: str, *parameters: Any) -> "Cursor":
+        try:
+            return super().executemany(statement, *parameters)
+        except sqlite3.Error:
+            self.close()
+            raise
+
+
+class Connection(sqlite3.Connection):
+    """Hand out our cursors."""
+
+    def cursor(self, factory: Any = Cursor) -> Any:
+        return super().cursor(factory)
+
+
+def create_app() -> FastAPI:
+    """Return the very application that `prefect server start` serves."""
+    event.listen(Engine, "do_connect", _connect_as_ours)
+    from prefect.server.api import server  # it may open its database while it is imported
+
+    return server.create_app()
+
+
+def _connect_as_ours(dialect: Dialect, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+    if dialect.name == "sqlite":
+        parameters["factory"] = Connection

@@ -1,0 +1,69 @@
+"""Prefect's server on SQLite: transactions that write take turns, and what failed holds nothing."""
+
+import gc
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from deployments.local import prefect_app
+from deployments.local.prefect_app import Connection
+
+
+def connection(path: Path) -> Connection:
+    return sqlite3.connect(path, factory=Connection, isolation_level=None, timeout=0.01)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    with closing(connection(tmp_path / "prefect.db")) as first:
+        first.cursor().execute("pragma journal_mode = wal")
+        first.cursor().execute("create table t (x)")
+    return tmp_path / "prefect.db"
+
+
+def test_of_two_transactions_that_read_before_they_write_the_second_waits_and_both_are_stored(database: Path) -> None:
+    with closing(connection(database)) as one, closing(connection(database)) as other:
+        one.cursor().execute("BEGIN DEFERRED")
+        one.cursor().execute("select count(*) from t").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):  # at its begin, where waiting helps
+            other.cursor().execute("BEGIN DEFERRED")
+        one.cursor().execute("insert into t values (1)")
+        one.cursor().execute("commit")
+        other.cursor().execute("BEGIN DEFERRED")
+        other.cursor().execute("insert into t values (?)", (2,))
+        other.cursor().execute("commit")
+        assert other.cursor().execute("select x from t order by x").fetchall() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_cursor_lets_go_of_a_statement_that_failed(database: Path, many: bool) -> None:
+    with closing(connection(database)) as one, closing(connection(database)) as other:
+        one.cursor().execute("begin immediate")
+        cursor = other.cursor()
+        insert = (cursor.executemany, [(1,)]) if many else (cursor.execute, (1,))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            insert[0]("insert into t values (?)", insert[1])
+        assert not [held for held in gc.get_referents(cursor) if type(held).__name__ == "Statement"]
+
+
+@pytest.fixture
+async def engine(database: Path) -> AsyncIterator[AsyncEngine]:
+    event.listen(Engine, "do_connect", prefect_app._connect_as_ours)  # pyright: ignore[reportPrivateUsage]
+    made = create_async_engine(f"sqlite+aiosqlite:///{database}")
+    yield made
+    await made.dispose()
+    event.remove(Engine, "do_connect", prefect_app._connect_as_ours)  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_every_connection_that_sqlalchemy_opens_is_ours(engine: AsyncEngine) -> None:
+    async with engine.begin() as begun:
+        raw = await begun.get_raw_connection()
+        assert type(raw.driver_connection._conn) is Connection  # pyright: ignore
+        await begun.execute(text("insert into t values (3)"))
+    async with engine.connect() as again:
+        assert (await again.scalar(text("select x from t"))) == 3
