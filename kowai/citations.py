@@ -1,5 +1,6 @@
 """Citations: which characters of which document version support which sentence of an answer."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -49,6 +50,21 @@ async def cite(
     if confirm is not None:
         backed = await _confirmed(claims, backed, confirm)
     return _numbered(claims, backed, unsupported)
+
+
+def fitting(pairs: Sequence[Pair], sizes: Sequence[int], most: int) -> list[int]:
+    """Return which (claim, quote) pairs of such sizes fit into `most`: every claim's best quote before any second."""
+    before = Counter[str]()
+    ranks: list[tuple[int, int]] = []
+    for place, (claim, _) in enumerate(pairs):
+        ranks.append((before[claim], place))
+        before[claim] += 1
+    kept: list[int] = []
+    for _, place in sorted(ranks):
+        if sizes[place] <= most:
+            kept.append(place)
+            most -= sizes[place]
+    return sorted(kept)
 
 
 async def _supported(claims: Sequence[Claim], passages: Sequence[Passage], embed: Embed) -> list[list[Backed]]:

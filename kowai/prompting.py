@@ -25,6 +25,12 @@ def told(
 
 def prompted(inputs: Mapping[str, Any], passages: str, prompt: PromptSetting) -> list[str]:
     """Return the texts of the messages as DSPy makes them of inputs and quoted passages."""
-    demos = [dict(demo) for demo in prompt.demos]
-    adapter, given = dspy.ChatAdapter(), {**inputs, "passages": passages}
-    return [str(message["content"]) for message in adapter.format(told_to(prompt.instructions), demos, given)]
+    return texts_of(told_to(prompt.instructions), {**inputs, "passages": passages}, prompt.demos)
+
+
+def texts_of(
+    signature: type[dspy.Signature], inputs: Mapping[str, Any], demos: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """Return the texts of the messages by which a signature is asked."""
+    shown = [dict(demo) for demo in demos]
+    return [str(message["content"]) for message in dspy.ChatAdapter().format(signature, shown, dict(inputs))]

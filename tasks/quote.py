@@ -17,14 +17,17 @@ from blocks.language_model import LanguageModel
 from kowai import quotes
 from kowai.errors import NotFound
 from kowai.extraction.answer import MODEL as EXTRACTIVE
+from kowai.masking import Masking
 from kowai.personas import personas
 from kowai.quotes import Quote
 from kowai.quoting import quoted_passages
 from kowai.settings import settings
 from kowai.tables.batches import Batch
 from kowai.types import Preferences
+from tasks.policy import policy_of
 from tasks.preferences import read_preferences
-from tasks.quote_sums import Asked, Load, Past, of_voice, speakers, total
+from tasks.quote_aside import of_checks, of_questions
+from tasks.quote_sums import Asked, Load, Past, Sums, of_voice, speakers, total
 from tasks.retrieve import find_passages
 from tasks.step import step
 from tasks.versions import answering_by, live_versions
@@ -36,7 +39,11 @@ BATCH = text(
     "from batch where id = :batch"
 )
 QUESTIONS = text("select text from set_question where question_set_id = :question_set order by ordinal")
-LONGEST = text("select text from chunk where tenant_id = :tenant order by octet_length(text) desc limit :passages")
+# With what fences and headers in a passage become when it is quoted.
+LONGEST = text("""
+select replace(replace(text, '<', '‹'), '[[', '[ [') as told from chunk
+where tenant_id = :tenant order by octet_length(replace(replace(text, '<', '‹'), '[[', '[ [')) desc limit :passages
+""")
 LEFT = text("""
 select coalesce((select daily_limit from budget where tenant_id = :tenant), :default)
   - coalesce((select reserved + spent from spend
@@ -92,7 +99,7 @@ async def _quote(batch: Any, tenant_id: UUID) -> Quote:
     asked = await _asked(batch.asked_by, tenant_id)
     load = await _load(batch.question_set_id, asked, model)
     if not model.targets:
-        return _extractive(load, len(batch.personas))
+        return _extractive(load, len(batch.personas), model)
     return await asyncio.to_thread(_written, load, batch.personas, model)  # counting tokens takes seconds
 
 
@@ -106,7 +113,8 @@ async def _asked(asked_by: UUID | None, tenant_id: UUID) -> Asked:
 
 async def _load(question_set_id: UUID, asked: Asked, model: LanguageModel) -> Load:
     tenant_id, k = asked.tenant_id, max(each.retrieval.passages for each in asked.personas.values())
-    values: dict[str, Any] = {"tenant": tenant_id, "question_set": question_set_id, "passages": k}
+    most = max([k, *(reranker.candidates for reranker in model.rerankers)])
+    values: dict[str, Any] = {"tenant": tenant_id, "question_set": question_set_id, "passages": most}
     values |= {"default": model.daily_limit, "extractive": EXTRACTIVE, "is_extractive": not model.targets}
     async with (await database()).transaction(tenant_id) as connection:
         questions = await _texts(connection, QUESTIONS, values)
@@ -116,8 +124,15 @@ async def _load(question_set_id: UUID, asked: Asked, model: LanguageModel) -> Lo
     sample = questions[:: max(1, len(questions) // SAMPLE)][:SAMPLE] if model.targets else []
     found = [await find_passages(question, tenant_id, k=k, filters={}) for question in sample]
     sampled = [quoted_passages(passages) for passages in found]
-    fenced = "".join(f'<passage number="{n}">\n{chunk}\n</passage>\n' for n, chunk in enumerate(longest, 1))
-    return Load(asked, questions, sampled, fenced, past, max(left or Decimal(0), Decimal(0)))
+    load = Load(asked, questions, sampled, longest, past, max(left or Decimal(0), Decimal(0)))
+    return await asyncio.to_thread(_masked, load) if (await policy_of(tenant_id)).masks_prompts else load
+
+
+def _masked(load: Load) -> Load:
+    """Return the same as models get it where personal data is masked: masks may be longer than what they stand for."""
+    masking = Masking()
+    questions, longest = [[masking.mask(each) for each in texts] for texts in (load.questions, load.longest)]
+    return load._replace(questions=questions, longest=longest)
 
 
 async def _past(connection: AsyncConnection, values: dict[str, Any]) -> Past:
@@ -130,21 +145,27 @@ async def _texts(connection: AsyncConnection, statement: Any, values: dict[str, 
     return list(await connection.scalars(statement, values))
 
 
-def _extractive(load: Load, voices: int) -> Quote:
+def _extractive(load: Load, voices: int, model: LanguageModel) -> Quote:
     seconds = quotes.SECONDS_EXTRACTIVE if load.past.seconds is None else load.past.seconds
-    items = len(load.questions) * voices
+    items, sums = len(load.questions) * voices, of_questions(load, model, voices)
     return Quote(
         items=items,
-        prompt_tokens=0,
-        output_tokens=0,
-        dollars=Decimal(0),
-        worst_tokens=0,
-        worst_dollars=Decimal(0),
         minutes=_minutes(items, seconds),
         basis="assumption" if load.past.seconds is None else "experience",
         model=EXTRACTIVE,
         left_today=load.left,
+        **_amounts(sums),
     )
+
+
+def _amounts(sums: Sequence[Sums]) -> dict[str, Any]:
+    return {
+        "prompt_tokens": sum(one.prompt for one in sums),
+        "output_tokens": sum(one.output for one in sums),
+        "dollars": total([one.dollars for one in sums]),
+        "worst_tokens": sum(one.worst_tokens for one in sums),
+        "worst_dollars": total([one.worst for one in sums]),
+    }
 
 
 def _minutes(items: int, seconds: float) -> float:
@@ -156,16 +177,13 @@ def _written(load: Load, names: Sequence[str], model: LanguageModel) -> Quote:
     sums = [of_voice(name, load, model) for name in names]
     first = speakers(names[0], load.asked)[0]
     items, output = len(load.questions) * len(names), sum(one.output for one in sums)
+    checks = len(names) * [of_checks(load, first, model)]  # what is checked does not depend on who speaks
     assumed = quotes.SECONDS_TO_FIRST_TOKEN + output / items / quotes.TOKENS_A_SECOND
     return Quote(
         items=items,
-        prompt_tokens=sum(one.prompt for one in sums),
-        output_tokens=output,
-        dollars=total([one.dollars for one in sums]),
-        worst_tokens=sum(one.worst_tokens for one in sums),
-        worst_dollars=total([one.worst for one in sums]),
         minutes=_minutes(items, assumed if load.past.seconds is None else load.past.seconds),
         basis="assumption" if load.past.output_tokens is None else "experience",
         model=model.preferring(first.target).for_role(first.persona.role)[0].name,
         left_today=load.left,
+        **_amounts([*sums, *checks, *of_questions(load, model, len(names))]),
     )

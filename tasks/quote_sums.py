@@ -1,24 +1,27 @@
 """What the answers of a batch's questions take: tokens and US dollars, expected and at worst."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
-
-import dspy
 
 from blocks.language_model import LanguageModel, Target
 from blocks.price_table import price_of
 from blocks.tokens import count_prompt
 from kowai import quotes
+from kowai.conversations import needs_rephrasing
 from kowai.personas import AUTO, roster
 from kowai.pricing import cost
-from kowai.prompting import prompted, told
+from kowai.prompting import prompted, texts_of, told
+from kowai.questions import LONGEST
 from kowai.signatures import ChoosePersona
 from kowai.types import Preferences, Usage
 from kowai.versions import Answering
 
 FRAMING_BYTES = 500  # what the engine sends besides texts: settings of the request, the form of the reply
+UTF8_BYTES = 4  # of a character at most, and no text has more tokens than bytes
+
+Counts = Callable[[str], list[int]]
 
 
 class Past(NamedTuple):
@@ -42,19 +45,32 @@ class Load(NamedTuple):
     asked: Asked
     questions: list[str]
     sampled: list[str]
-    longest: str
+    longest: list[str]
     past: Past
     left: Decimal
 
+    def as_asked(self, model: str) -> list[int]:
+        """Count each question's tokens in the words of whoever asks it."""
+        return [count_prompt([question], model).tokens for question in self.questions]
+
+    def as_understood(self, model: str) -> list[int]:
+        """Count each question's tokens as it is searched for: a long one may have been put in any other words."""
+        longest = count_prompt([""], model).tokens + UTF8_BYTES * LONGEST
+        counted = zip(self.questions, self.as_asked(model), strict=True)
+        return [longest if needs_rephrasing(question, ()) else count for question, count in counted]
+
 
 class Sums(NamedTuple):
-    """Sum one persona's items: expected prompt and output tokens and dollars, and the worst case of both."""
+    """Sum calls: expected prompt and output tokens and dollars, and the worst case of both."""
 
     prompt: int
     output: int
     dollars: Decimal | None
     worst_tokens: int
     worst: Decimal | None
+
+
+NOTHING = Sums(0, 0, Decimal(0), 0, Decimal(0))
 
 
 def of_voice(name: str, load: Load, model: LanguageModel) -> Sums:
@@ -65,33 +81,32 @@ def of_voice(name: str, load: Load, model: LanguageModel) -> Sums:
 def _for_persona(load: Load, chosen: Answering, model: LanguageModel) -> Sums:
     targets = model.preferring(chosen.target).for_role(chosen.persona.role)
     count, first = len(load.questions), targets[0]
-    counted = sum(count_prompt([question], first.model).tokens for question in load.questions)
     sample = [count_prompt(_prompt(chosen, load.asked, passages), first.model).tokens for passages in load.sampled]
-    prompt = counted + count * (sum(sample) // len(sample))
-    expected = quotes.ASSUMED_OUTPUT_TOKENS if load.past.output_tokens is None else load.past.output_tokens
-    output = count * min(first.max_output_tokens, round(expected))
-    worst = [_worst(load, _prompt(chosen, load.asked, load.longest), target) for target in targets]
-    return Sums(
-        prompt,
-        output,
-        cost(price_of(first, prompt // count), Usage(prompt_tokens=prompt, completion_tokens=output)),
-        max(tokens for tokens, _ in worst),
-        _dearest([dollars for _, dollars in worst]),
-    )
+    prompt = sum(load.as_asked(first.model)) + count * (sum(sample) // len(sample))
+    output = count * min(first.max_output_tokens, expected_output(load))
+    longest = _prompt(chosen, load.asked, _fenced(load.longest[: chosen.retrieval.passages]))
+    return Sums(prompt, output, _price(first, prompt, output, count), *worst(longest, load.as_asked, targets))
+
+
+def expected_output(load: Load) -> int:
+    return round(quotes.ASSUMED_OUTPUT_TOKENS if load.past.output_tokens is None else load.past.output_tokens)
+
+
+def _fenced(chunks: Sequence[str]) -> str:
+    return "".join(f'<passage number="{n}">\n{chunk}\n</passage>\n' for n, chunk in enumerate(chunks, 1))
 
 
 def _for_anybody(load: Load, model: LanguageModel) -> Sums:
     """Sum as if the dearest persona answered each item, and at worst after a model had chosen it."""
     each = [_for_persona(load, persona, model) for persona in speakers(AUTO, load.asked)]
-    asked = dspy.ChatAdapter().format(ChoosePersona, [], {"message": "", "personas": roster()})
-    prompt = [str(message["content"]) for message in asked]
-    choices = [_worst(load, prompt, target) for target in model.for_role("fast")]
+    prompt = texts_of(ChoosePersona, {"message": "", "personas": roster()})
+    tokens, dollars = worst(prompt, load.as_understood, model.for_role("fast"))
     return Sums(
         max(one.prompt for one in each),
         max(one.output for one in each),
         _dearest([one.dollars for one in each]),
-        max(one.worst_tokens for one in each) + max(tokens for tokens, _ in choices),
-        total([_dearest([one.worst for one in each]), _dearest([dollars for _, dollars in choices])]),
+        max(one.worst_tokens for one in each) + tokens,
+        total([_dearest([one.worst for one in each]), dollars]),
     )
 
 
@@ -103,12 +118,28 @@ def speakers(name: str, asked: Asked) -> list[Answering]:
     return list({each.persona.role: each for each in by_length}.values())
 
 
-def _worst(load: Load, prompt: Sequence[str], target: Target) -> tuple[int, Decimal | None]:
-    """Return the most tokens and dollars that sending this prompt with every question to this target can take."""
+def expected(prompt: Sequence[str], added: Counts, output: int, target: Target) -> tuple[int, int, Decimal | None]:
+    """Return the tokens and dollars of sending a prompt with each of what is added, which brings `output` tokens."""
+    counts, frame = added(target.model), count_prompt(list(prompt), target.model).tokens
+    sent, said = sum(counts) + frame * len(counts), output * len(counts)
+    return sent, said, _price(target, sent, said, len(counts))
+
+
+def worst(prompt: Sequence[str], added: Counts, targets: Sequence[Target]) -> tuple[int, Decimal | None]:
+    """Return the most tokens and dollars that sending a prompt with each of what is added can take, whoever replies."""
+    each = [_worst(prompt, added(target.model), target) for target in targets]
+    return max(tokens for tokens, _ in each), _dearest([dollars for _, dollars in each])
+
+
+def _worst(prompt: Sequence[str], counts: Sequence[int], target: Target) -> tuple[int, Decimal | None]:
     frame = count_prompt([*prompt, "x" * FRAMING_BYTES], target.model).tokens
-    prompts = [frame + count_prompt([question], target.model).tokens for question in load.questions]
+    prompts = [frame + count for count in counts]
     usage = Usage(prompt_tokens=sum(prompts), completion_tokens=target.max_output_tokens * len(prompts))
     return sum(prompts) + target.max_output_tokens * len(prompts), cost(price_of(target, max(prompts)), usage)
+
+
+def _price(target: Target, prompt: int, output: int, calls: int) -> Decimal | None:
+    return cost(price_of(target, prompt // calls), Usage(prompt_tokens=prompt, completion_tokens=output))
 
 
 def _prompt(chosen: Answering, asked: Asked, passages: str = "") -> list[str]:

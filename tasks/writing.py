@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from blocks.language_model import LanguageModel
-from kowai.citations import Cited, Pair, cite
+from kowai.citations import Cited, Pair, cite, fitting
 from kowai.extraction import LEAST_CONFIDENCE, MODEL, NOT_FOUND, confidence, extract
 from kowai.lengthening import at_length
 from kowai.quoting import quoted_passages
@@ -16,6 +16,7 @@ from tasks import metered
 
 Ask = Callable[..., Awaitable[Reply]]
 AS_SHIPPED = PromptSetting()
+MOST_CHECKED = 24_000  # bytes of claims and quotes in one check, which bounds what it costs; beyond, nothing is held
 
 
 async def extracted(
@@ -74,10 +75,11 @@ async def written(
 
 def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]:
     async def confirm(pairs: Sequence[Pair]) -> list[bool]:
-        numbered = "\n".join(f"{n}. CLAIM: {claim}\n   QUOTE: {quote}" for n, (claim, quote) in enumerate(pairs, 1))
-        reply = await ask(CheckSupport, {"pairs": numbered}, role="fast")
+        written = [f"{n}. CLAIM: {claim}\n   QUOTE: {quote}\n" for n, (claim, quote) in enumerate(pairs, 1)]
+        asked = fitting(pairs, [len(each.encode()) for each in written], MOST_CHECKED)
+        reply = await ask(CheckSupport, {"pairs": "".join(written[n] for n in asked).rstrip("\n")}, role="fast")
         held = {int(number) for number in reply.fields["supported"]}
-        return [n in held for n in range(1, len(pairs) + 1)]
+        return [n in asked and n + 1 in held for n in range(len(pairs))]
 
     return confirm
 

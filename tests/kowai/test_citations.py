@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kowai.citations import UNSUPPORTED, cite
+from kowai.citations import UNSUPPORTED, cite, fitting
 from kowai.claims import claims_of
 from kowai.extraction.words import stems_of
 from kowai.types import Passage
@@ -112,3 +112,10 @@ async def test_whatever_a_model_says_citations_are_exact_and_numbered(answer: st
     used = {number for each in cited.sentences for number in each.citations}
     assert used == set(range(1, len(cited.citations) + 1))
     assert all(each.supported == bool(each.citations) for each in cited.sentences)
+
+
+def test_a_check_takes_every_claims_best_quote_before_any_second_one() -> None:
+    pairs = [("a", "first"), ("a", "second"), ("b", "first")]
+    assert fitting(pairs, [10, 10, 10], 30) == [0, 1, 2]
+    assert fitting(pairs, [10, 10, 10], 29) == [0, 2]
+    assert fitting(pairs, [10, 10, 10], 9) == []
