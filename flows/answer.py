@@ -30,11 +30,11 @@ async def answer_query(query_id: UUID, tenant_id: UUID) -> None:
                 question = await rephrase(question)
             if question.persona == AUTO:
                 question = await route(question)
-            passages, note = await retrieve(question)
+            passages, note, calls = await retrieve(question)
             draft = await generate(question, passages)
             if draft.refusal:
                 return await record_refusal(query_id, tenant_id, draft.refusal)
-            await record_answer(question, draft, passages, note)
+            await record_answer(question, draft, passages, note, calls)
     except Exception as error:
         await record_failure(query_id, tenant_id, error)
         raise

@@ -189,7 +189,10 @@ class Preferences(Value):
 
 
 class Question(Value):
-    """Hold a stored question while it is answered; it travels between tasks in memory and is never a parameter."""
+    """Hold a stored question while it is answered; it travels between tasks in memory and is never a parameter.
+
+    `calls` names the model calls that helped to understand it.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -203,6 +206,7 @@ class Question(Value):
     conversation_id: UUID | None = None
     turn: int | None = None
     versions: dict[str, UUID] = Field(default_factory=dict[str, UUID])
+    calls: tuple[UUID, ...] = ()
 
 
 class Finding(Value):

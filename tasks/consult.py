@@ -41,7 +41,7 @@ async def consult(question: Question, work: Work) -> Gathered:
     """
     chosen = await answering_of(question)
     wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters, "query_id": question.id}
-    found, _ = await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
+    found, *_ = await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
     gathered = Gathered(_merged(work.cited, found))
     if not work.step.tools or not (await language_model()).preferring(chosen.target).targets:
         return gathered

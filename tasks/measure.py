@@ -64,7 +64,7 @@ async def _ranking(case: Case, row: Any, tenant_id: UUID) -> dict[str, float]:
     embedder = (await answering_by(row.persona, _versions(row.pins), tenant_id)).embedder
     by = (await answering_by(row.persona, _versions(row.versions), tenant_id)).retrieval.reranker
     wanted: dict[str, Any] = {"k": CHUNKS, "filters": row.filters, "query_id": row.query_id, "embedder": embedder}
-    passages, _ = await find_reranked(row.standalone, tenant_id, by, **wanted)
+    passages, *_ = await find_reranked(row.standalone, tenant_id, by, **wanted)
     found = list(dict.fromkeys(named([passage.external_id for passage in passages], case.documents)))[:DOCUMENTS]
     return {
         "recall_at_5": metrics.recall_at(5, found, case.documents),

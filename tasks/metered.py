@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 import dspy
@@ -31,6 +31,13 @@ from tasks.policy import policy_of
 
 Vectors = NDArray[np.float32]
 Hear = Callable[[str], None]
+
+
+class Ranked(NamedTuple):
+    """Hold the relevance of documents by their index, and the call that was paid for it."""
+
+    scores: dict[int, float]
+    call_id: UUID | None
 
 
 async def embed(
@@ -92,8 +99,8 @@ async def rerankable(reranker: str) -> int:
 
 async def rerank(
     query: str, documents: Sequence[str], tenant_id: UUID, *, reranker: str, query_id: UUID | None = None
-) -> dict[int, float]:
-    """Return the relevance of documents by their index, as the reranker of that name in the block judges it.
+) -> Ranked:
+    """Return the relevance of documents, as the reranker of that name in the block judges it.
 
     Raises RerankerFailed when it is unknown, down, slow or not to be understood, and BudgetExhausted.
     """
@@ -106,7 +113,8 @@ async def rerank(
     if (await policy_of(tenant_id)).masks_prompts:
         masking = Masking()
         asked = [masking.mask(text) for text in asked]
-    return await RerankCall(chosen, block, purpose).scores(asked[0], asked[1:])
+    call = RerankCall(chosen, block, purpose)
+    return Ranked(await call.scores(asked[0], asked[1:]), call.id)
 
 
 class SampledLM(dspy.LM):

@@ -25,6 +25,7 @@ class RerankCall:
 
     def __init__(self, reranker: Reranker, limits: LanguageModel, purpose: Purpose) -> None:
         self.reranker, self.limits, self.purpose = reranker, limits, purpose
+        self.id: UUID | None = None
 
     async def scores(self, query: str, documents: Sequence[str]) -> dict[int, float]:
         """Return a score by index: the stored ones where the same was asked before.
@@ -34,6 +35,7 @@ class RerankCall:
         reserved = self._worst_case(query, documents)
         ahead = None if reserved is None else Ahead(self.reranker, reserved, self.limits)
         opened = await accounts.open_call(self._digest(query, documents), self.purpose, ahead)
+        self.id = opened.call_id
         if opened.stored:
             return scores_of(opened.stored.reply, len(documents))
         try:

@@ -35,7 +35,7 @@ async def lessons_of(cases: Sequence[Case], now: Answering, tenant_id: UUID) -> 
     documents: set[str] = set()
     for case in cases:
         wanted: dict[str, Any] = {"k": now.retrieval.passages, "filters": {}}
-        passages, _ = await find_reranked(case.question, tenant_id, now.retrieval.reranker, **wanted)
+        passages, *_ = await find_reranked(case.question, tenant_id, now.retrieval.reranker, **wanted)
         inputs = {"voice": now.persona.voice(), "conversation": "", "question": case.question}
         inputs["passages"] = quoted_passages(passages)
         examples.append(example_of(case, inputs, len(passages)))

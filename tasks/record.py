@@ -20,17 +20,24 @@ from tasks import event_log
 from tasks.conversation_turns import LAPSED
 from tasks.deleted import quotes_deleted, void_quotes
 from tasks.findings import report_findings
+from tasks.paid import Paid, paid_for
 from tasks.step import step
 
-AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "cost", "persona_version"}
+AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version"}
 INTERNAL = "Something went wrong on our side; the question is stored and can be asked again."
 
 
 @step
-async def record_answer(question: Question, draft: Draft, passages: Sequence[Passage], note: str | None = None) -> None:
-    """Store the answer with the passages it was made from and what help was missing.
+async def record_answer(
+    question: Question,
+    draft: Draft,
+    passages: Sequence[Passage],
+    note: str | None = None,
+    calls: Sequence[UUID] = (),
+) -> None:
+    """Store the answer with the passages it was made from, what help was missing and what all its calls cost.
 
-    What was deleted meanwhile may not be quoted.
+    What was deleted meanwhile may not be quoted. `calls` are those that found the passages.
     """
     values = {
         "tenant_id": question.tenant_id,
@@ -39,12 +46,11 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
         "sentences": [sentence.model_dump(mode="json") for sentence in draft.sentences],
         "prompt": draft.prompt.model_dump(mode="json") if draft.prompt else {},
         "passages": [passage.model_dump(mode="json") for passage in passages],
-        "usage": draft.usage.model_dump(),
         "note": note,
         "versions": {slot: str(id) for slot, id in question.versions.items() if slot in slots_of(question.persona)},
         **draft.model_dump(include=AS_DRAFTED),
     }
-    store = postgresql.insert(AnswerRow).values(**values)
+    used = (*question.calls, *calls, *(draft.prompt.calls if draft.prompt else ()))
     async with (await database()).transaction(question.tenant_id) as connection:
         if await quotes_deleted(connection, passages):
             await void_quotes(connection, question.id)
@@ -52,6 +58,10 @@ async def record_answer(question: Question, draft: Draft, passages: Sequence[Pas
             await _close(connection, question.id, question.tenant_id, "refused", **refusal)
             return
         if await _close(connection, question.id, question.tenant_id, "done"):
+            asked = used or note  # a reranker that failed may have been paid all the same
+            paid = await paid_for(connection, used, question.id) if asked else Paid(draft.usage, draft.cost)
+            cost = {"usage": paid.usage.model_dump(), "cost": paid.cost}
+            store = postgresql.insert(AnswerRow).values(**values, **cost)
             await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
             await report_findings(connection, question.id, question.tenant_id, draft.findings)
 

@@ -9,7 +9,7 @@ from kowai.errors import KowaiError
 from kowai.questions import LONGEST
 from kowai.signatures import StandaloneQuestion
 from kowai.tables.queries import Query
-from kowai.types import Question
+from kowai.types import Question, Reply
 from tasks import metered
 from tasks.step import step
 
@@ -17,19 +17,21 @@ from tasks.step import step
 @step
 async def rephrase(question: Question) -> Question:
     """Store beside the question as it was asked the one that stands alone, a model's or the carried turns'."""
-    text = await _asked_of_model(question) or standalone(question.text, question.history)
+    reply = await _asked_of_model(question)
+    worded = str(reply.fields["question"]).strip()[:LONGEST] if reply else ""
+    text = worded or standalone(question.text, question.history)
     async with (await database()).transaction(question.tenant_id, durable=False) as connection:
         await connection.execute(update(Query).where(col(Query.id) == question.id).values(standalone=text))
-    return question.model_copy(update={"standalone": text})
+    calls = (*question.calls, reply.call_id) if reply and reply.call_id else question.calls
+    return question.model_copy(update={"standalone": text, "calls": calls})
 
 
-async def _asked_of_model(question: Question) -> str | None:
-    """Return the model's wording; None without a model or a usable reply, which is no reason not to answer."""
+async def _asked_of_model(question: Question) -> Reply | None:
+    """Return the model's wording; None without a model or a readable reply, which is no reason not to answer."""
     if not (await language_model()).targets:
         return None
     inputs = {"conversation": transcript(question.history), "message": question.text}
     try:
-        reply = await metered.ask(StandaloneQuestion, inputs, question.tenant_id, query_id=question.id, role="fast")
+        return await metered.ask(StandaloneQuestion, inputs, question.tenant_id, query_id=question.id, role="fast")
     except KowaiError:
         return None
-    return str(reply.fields["question"]).strip()[:LONGEST] or None

@@ -19,10 +19,14 @@ log = structlog.get_logger()
 
 
 class Retrieved(NamedTuple):
-    """Hold passages, best first; `note` says, in a sentence, which help was missing when they were put in order."""
+    """Hold passages, best first; `note` says, in a sentence, which help was missing when they were put in order.
+
+    `calls` names the reranker's call, if there was one.
+    """
 
     passages: list[Passage]
     note: str | None = None
+    calls: tuple[UUID, ...] = ()
 
 
 @step
@@ -56,12 +60,12 @@ async def find_reranked(
     try:
         best, rest = found[:candidates], found[candidates:]
         asked: dict[str, Any] = {"reranker": reranker, "query_id": query_id}
-        scores = await metered.rerank(text, [passage.text for passage in best], tenant_id, **asked)
+        scores, call_id = await metered.rerank(text, [passage.text for passage in best], tenant_id, **asked)
     except (RerankerFailed, BudgetExhausted) as error:
         log.warning("reranker_missing", code=error.code, sentence=error.sentence)
         return Retrieved(found[:k], f"{error.sentence} The passages are in the order of the search.")
     told = [passage.model_copy(update={"relevance": scores.get(place)}) for place, passage in enumerate(best)]
-    return Retrieved([*reordered(told, scores), *rest][:k])
+    return Retrieved([*reordered(told, scores), *rest][:k], calls=(call_id,) if call_id else ())
 
 
 async def find_passages(

@@ -15,7 +15,7 @@ from kowai.personas import personas, roster
 from kowai.routing import UNSURE, Choice, Router
 from kowai.signatures import ChoosePersona
 from kowai.tables.queries import Query
-from kowai.types import Question
+from kowai.types import Question, Reply
 from tasks import metered
 from tasks.kept_vectors import kept_vectors
 from tasks.step import step
@@ -28,6 +28,7 @@ class Routing(NamedTuple):
 
     choice: Choice
     made_by: Literal["examples", "model"]
+    calls: tuple[UUID, ...] = ()
 
 
 @step
@@ -38,14 +39,16 @@ async def route(question: Question) -> Question:
     chosen = {"persona": persona, "routed_by": routing.made_by, "routing_confidence": confidence}
     async with (await database()).transaction(question.tenant_id, durable=False) as connection:
         await connection.execute(update(Query).where(col(Query.id) == question.id).values(**chosen))
-    return question.model_copy(update={"persona": persona})
+    return question.model_copy(update={"persona": persona, "calls": (*question.calls, *routing.calls)})
 
 
 async def _routed(question: Question) -> Routing:
     choice = await nearest_persona(question.standalone)
     if choice.confidence < UNSURE and (await language_model()).targets:
-        asked = await _ask_model(question.standalone, question.tenant_id, question.id)
-        return Routing(asked, "model") if asked else Routing(choice, "examples")
+        reply = await _ask_model(question.standalone, question.tenant_id, question.id)
+        calls = (reply.call_id,) if reply and reply.call_id else ()
+        asked = _readable(reply.fields) if reply else None
+        return Routing(asked, "model", calls) if asked else Routing(choice, "examples", calls)
     return Routing(choice, "examples")
 
 
@@ -59,14 +62,13 @@ async def nearest_persona(message: str) -> Choice:
     return _routers[space].choose(vectors[0])
 
 
-async def _ask_model(message: str, tenant_id: UUID, query_id: UUID) -> Choice | None:
-    """Return the model's choice; None when there is none to be had, which is no reason not to answer."""
+async def _ask_model(message: str, tenant_id: UUID, query_id: UUID) -> Reply | None:
+    """Return the model's reply; None when there is none to be had, which is no reason not to answer."""
     inputs = {"message": message, "personas": roster()}
     try:
-        reply = await metered.ask(ChoosePersona, inputs, tenant_id, query_id=query_id, role="fast")
+        return await metered.ask(ChoosePersona, inputs, tenant_id, query_id=query_id, role="fast")
     except KowaiError:
         return None
-    return _readable(reply.fields)
 
 
 def _readable(fields: Mapping[str, Any]) -> Choice | None:

@@ -21,7 +21,9 @@ from flows.answer import answer_query
 from flows.ingest import ingest_stored
 from kowai.reranking import RerankerFailed
 from kowai.tables.queries import Query
+from kowai.types import Usage
 from tasks import metered
+from tasks.costs import read_costs
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.retrieve import Retrieved, find_passages, find_reranked
 from tasks.step import traced
@@ -187,24 +189,55 @@ async def test_identical_searches_at_once_are_paid_once(teas: UUID, use: Use, se
     assert len(server.asked) == 1
 
 
+async def answer(store: Database, tenant: UUID) -> Any:
+    """Answer the question by a setting of retrieval that names the reranker."""
+    version = await receive_version("retrieval", {"reranker": "judge"}, tenant)
+    query_id = await receive_query(Inquiry(QUESTION), tenant)
+    async with store.transaction(tenant) as connection:
+        await connection.execute(update(Query).values(pins={"retrieval": str(version)}))
+    with traced():
+        await answer_query.fn(query_id, tenant)
+    return await read_answer(query_id, tenant)
+
+
 async def test_a_setting_chooses_it_and_the_answer_says_when_it_was_missing(
     store: Database, teas: UUID, use: Use, server: RerankServer
 ) -> None:
     use(server.reranker())
-    version = await receive_version("retrieval", {"reranker": "judge"}, teas)
-
-    async def answer() -> Any:
-        query_id = await receive_query(Inquiry(QUESTION), teas)
-        async with store.transaction(teas) as connection:
-            await connection.execute(update(Query).values(pins={"retrieval": str(version)}))
-        with traced():
-            await answer_query.fn(query_id, teas)
-        return await read_answer(query_id, teas)
-
-    told = await answer()
+    told = await answer(store, teas)
     assert (told.status, told.note, len(server.asked)) == ("done", None, 1)
     server.status = 503
     use(server.reranker(model="another"))
-    told = await answer()
+    told = await answer(store, teas)
     assert told.status == "done"
     assert "answered 503" in told.note
+
+
+async def test_its_price_is_in_the_answers_cost_and_in_the_days_by_model(
+    store: Database, teas: UUID, use: Use, server: RerankServer
+) -> None:
+    use(server.reranker(price=Decimal(20)))
+    first, again = await answer(store, teas), await answer(store, teas)
+    assert (first.cost, first.usage) == (Decimal("0.02"), Usage(prompt_tokens=1_000, completion_tokens=0))
+    assert (again.cost, len(server.asked)) == (first.cost, 1)  # read again, as what it is worth
+    (model,) = [share for share in (await read_costs(teas)).shares if share.by == "model"]
+    assert (model.name, model.calls, model.cost) == ("judge-model", 1, Decimal("0.02"))
+
+
+async def test_a_reply_that_makes_no_sense_was_paid_all_the_same(
+    store: Database, teas: UUID, use: Use, server: RerankServer
+) -> None:
+    use(server.reranker(price=Decimal(20), priced_by="searches"))
+    server.raw = b'{"results": [], "meta": {"billed_units": {"search_units": 1}}}'
+    told = await answer(store, teas)
+    assert (told.cost, told.usage.prompt_tokens) == (Decimal("0.02"), 0)  # by searches, which count no tokens
+    assert "names no passage" in told.note
+
+
+async def test_an_answer_whose_reranker_did_not_say_what_it_used_has_no_known_cost(
+    store: Database, teas: UUID, use: Use, server: RerankServer
+) -> None:
+    use(server.reranker(price=Decimal(20)))
+    server.told = {}
+    told = await answer(store, teas)
+    assert (told.cost, told.usage) == (None, Usage())

@@ -1,0 +1,36 @@
+"""What the calls behind one answer used and cost together, read again from another question's or paid for this one."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kowai.types import Usage
+
+# A reranker that bills searches counts no tokens, which is not to have forgotten them.
+PAID = text("""
+select case when count(*) = count(cost) then coalesce(sum(cost), 0) end as cost,
+  case when coalesce(bool_and(counted), true) then coalesce(sum(prompt_tokens), 0) end as prompt_tokens,
+  case when coalesce(bool_and(counted), true) then coalesce(sum(completion_tokens), 0) end as completion_tokens
+from (
+  select cost, prompt_tokens, completion_tokens,
+    prompt_tokens + completion_tokens is not null or role = 'rerank' and cost is not null as counted
+  from model_call where id = any(:calls) or (query_id = :query and state in ('settled', 'void'))
+) calls
+""")
+
+
+class Paid(NamedTuple):
+    """Hold tokens and US dollars; None is unknown, because one call's are."""
+
+    usage: Usage
+    cost: Decimal | None
+
+
+async def paid_for(connection: AsyncConnection, calls: Iterable[UUID], query_id: UUID | None = None) -> Paid:
+    """Sum the calls whose replies were used, and what else was paid for the question, be it in vain."""
+    row = (await connection.execute(PAID, {"calls": list(calls), "query": query_id})).one()
+    return Paid(Usage(prompt_tokens=row.prompt_tokens, completion_tokens=row.completion_tokens), row.cost)
