@@ -37,11 +37,23 @@ def written(size: Size, lines: Iterable[Line]) -> str:
     return " ".join((f"{ceil(size.width)} {ceil(size.height)}", *told)) if told else ""
 
 
+def within(layout: str, start: int, end: int) -> str:
+    """Return the layout of a page of which only characters [start, end) are left."""
+    size, lines = _read(layout)
+    left = [line for line in lines if start <= line.start and line.end <= end]
+    return written(size, (line._replace(start=line.start - start, end=line.end - start) for line in left))
+
+
 def boxes(layout: str, page: PageSpan, start: int, end: int) -> Iterator[Box]:
     """Yield the rectangles of the lines that hold any of characters [start, end) of the document on this page."""
-    width, height, *numbers = map(int, layout.split()) if layout else (0, 0)
-    for place in range(0, len(numbers), len(Line._fields)):
-        first, last, *corners = numbers[place : place + len(Line._fields)]
-        if page.start + first < end and page.start + last > start:
-            x0, y0, x1, y1 = corners
+    size, lines = _read(layout)
+    for line in lines:
+        if page.start + line.start < end and page.start + line.end > start:
+            x0, y0, x1, y1, width, height = map(int, (*line[2:], *size))
             yield Box(page=page.number, x0=x0, y0=y0, x1=x1, y1=y1, page_width=width, page_height=height)
+
+
+def _read(layout: str) -> tuple[Size, list[Line]]:
+    width, height, *numbers = map(int, layout.split()) if layout else (0, 0)
+    fields = len(Line._fields)
+    return Size(width, height), [Line(*numbers[place : place + fields]) for place in range(0, len(numbers), fields)]

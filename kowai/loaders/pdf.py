@@ -1,4 +1,5 @@
-"""PDF: each page's text in the order pdfium gives it, with wrapped lines and hyphenated words rejoined.
+"""PDF: each page's text in the order pdfium gives it, with wrapped lines and hyphenated words rejoined, and without
+its running header and footer.
 
 pdfium is not thread-safe: outside a child process call `load` from one thread at a time.
 """
@@ -11,8 +12,10 @@ import pypdfium2
 
 from kowai.decoding import canonical
 from kowai.errors import Corrupt, DocumentTooLarge, EmptyDocument, Encrypted, NoText
+from kowai.layout import within
 from kowai.loaders import Limits, Loader
 from kowai.pdf_lines import CONTROLS, layout_of
+from kowai.running_lines import Edges, running_lines
 from kowai.types import Heading, LoadedDocument, PageSpan
 
 PAGE_GAP = "\n\n"
@@ -34,12 +37,18 @@ class Page(NamedTuple):
     text: str | None
     layout: str = ""
 
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in (self.text or "").split("\n") if line]
+
 
 def load(data: bytes, name: str, limits: Limits = Limits(), charset: str | None = None) -> LoadedDocument:
     pdf = _open(data, name, limits)
     try:
-        read = [_page(pdf, index) for index in range(len(pdf))]
-        texts = [page.text for page in read]
+        whole = [_page(pdf, index) for index in range(len(pdf))]
+        edges = running_lines([page.lines for page in whole])
+        read = [_without(page, running) for page, running in zip(whole, edges, strict=True)]
+        texts = [page.text and _unwrapped(page.text) for page in read]
         pages = tuple(_spans(texts))
         if not any(texts):
             raise _wordless(texts, name)
@@ -88,8 +97,9 @@ def _page(pdf: Any, index: int) -> Page:
 
 def _text(found: str) -> str:
     words = _HYPHEN.sub(_rejoin, canonical(found))
-    unmapped = len(_UNMAPPED.findall(words))
-    return "" if unmapped > len(words) * MOST_UNMAPPED else _unwrapped(CONTROLS.sub("", words))
+    if len(_UNMAPPED.findall(words)) > len(words) * MOST_UNMAPPED:
+        return ""
+    return "\n".join(line.strip() for line in CONTROLS.sub("", words).split("\n")).strip()
 
 
 def _rejoin(hyphen: re.Match[str]) -> str:
@@ -98,12 +108,26 @@ def _rejoin(hyphen: re.Match[str]) -> str:
 
 def _unwrapped(text: str) -> str:
     """Join the lines that end and go on in lower case: they are one sentence, which chunks should not cut."""
-    lines = [line.strip() for line in text.split("\n")]
+    lines = text.split("\n")
     joined = lines[:1]
     for line, following in pairwise(lines):
         wraps = (line[-1:].islower() or line[-1:] in (",", ";")) and following[:1].islower()
         joined += (" " if wraps else "\n", following)
-    return "".join(joined).strip()
+    return "".join(joined)
+
+
+def _without(page: Page, running: Edges) -> Page:
+    """Take the running lines away."""
+    if not any(running) or not page.text:
+        return page
+    lines = page.text.split("\n")
+    filled = [place for place, line in enumerate(lines) if line]
+    kept = filled[running.top : len(filled) - running.bottom]
+    if not kept:
+        return Page("")
+    start = sum(len(line) + 1 for line in lines[: kept[0]])
+    text = "\n".join(lines[kept[0] : kept[-1] + 1])
+    return Page(text, within(page.layout, start, start + len(text)))
 
 
 def _spans(texts: list[str | None]) -> list[PageSpan]:

@@ -114,6 +114,20 @@ def test_lines_of_one_sentence_are_joined_and_others_kept() -> None:
     assert document.text == "The form is signed by the head of the department.\nTravel\nCosts"
 
 
+def test_running_headers_and_footers_are_left_out_and_rectangles_follow() -> None:
+    bodies = ("One\n2 cups", "Two\n1 cup", "Three\n3 pots", "Four\n9 leaves")
+    pages = [f"Guide to tea\n{body}\nPage {number}" for number, body in enumerate(bodies, 1)]
+    document = load(made(*pages), "a.pdf")
+    assert document.text == "Guide to tea\nOne\n2 cups\n\nTwo\n1 cup\n\nThree\n3 pots\n\nFour\n9 leaves"
+    (there,), (here,) = boxes_at(document, "Three"), boxes_at(load(made("Three"), "a.pdf"), "Three")
+    assert there == here.model_copy(update={"page": 3, "y0": here.y0 + 16, "y1": here.y1 + 16})
+
+
+def test_pages_that_hold_nothing_but_their_numbers_need_ocr() -> None:
+    with pytest.raises(NoText):
+        load(made("Page 1", "Page 2", "Page 3"), "a.pdf")
+
+
 @pytest.mark.parametrize(
     ("title", "kept"),
     [("Annual report 2025", "Annual report 2025"), ("untitled", None), ("Microsoft Word - x", None), ("a.docx", None)],
