@@ -57,10 +57,9 @@ def experiments(
             found = [api.get(f"/api/v1/experiments/{experiment}")]
         else:
             found: list[dict[str, Any]] = api.get("/api/v1/experiments")
+    if as_json:
+        return print_json(found[0] if experiment else found)
     for each in found:
-        if as_json:
-            print_json(each)
-            continue
         told = each["sentence"] or f"{each['exposures']:,} exposures so far."
         typer.echo(f"{each['experiment_id']}: {each['slot']} by {each['metric']} {each['outcome'] or 'runs'}. {told}")
         for metric, lift in each.get("lifts", {}).items():
@@ -81,6 +80,7 @@ def flags(
 
     from deployments.commands.api import Api
     from deployments.commands.printing import print_json
+    from kowai.errors import NotFound
 
     with Api(url, key) as api:
         if name and remove:
@@ -89,9 +89,12 @@ def flags(
         if name and file:
             return print_json(api.put(f"/api/v1/flags/{name}", yaml.safe_load(file.read_text())))
         found: list[dict[str, Any]] = api.get("/api/v1/flags")
-    for each in found:
-        if name in (None, each["name"]):
-            print_json(each)
+    if name is None:
+        return print_json(found)
+    named = [each for each in found if each["name"] == name]
+    if not named:
+        raise NotFound(f"There is no flag '{name}'.")
+    print_json(named[0])
 
 
 def _told(lift: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ def optimise(
     import time
 
     from deployments.commands.api import Api
+    from deployments.commands.printing import print_json
 
     wanted = {"persona": persona, "suite": suite, "optimiser": optimiser}
     limits = {"dollars": dollars, "minutes": minutes}
@@ -42,7 +43,7 @@ def optimise(
         while not _is_over(made):
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/optimisations/{made['optimisation_id']}")
-    _print(made, as_json)
+    print_json(made) if as_json else _print(made)
     if "broken" in (made["outcome"], made["promotion"]):
         raise typer.Exit(1)
     raise typer.Exit(0 if made["promotion"] == "promoted" else REFUSED)
@@ -68,19 +69,17 @@ def optimisations(
             found = [api.get(f"/api/v1/optimisations/{optimisation}")]
         else:
             found: list[dict[str, Any]] = api.get("/api/v1/optimisations")
+    if as_json:
+        return print_json(found[0] if optimisation else found)
     for each in found:
-        _print(each, as_json)
+        _print(each)
 
 
 def _is_over(made: dict[str, Any]) -> bool:
     return made["outcome"] in ("no_gain", "broken") or made["promotion"] is not None
 
 
-def _print(made: dict[str, Any], as_json: bool) -> None:
-    from deployments.commands.printing import print_json
-
-    if as_json:
-        return print_json(made)
+def _print(made: dict[str, Any]) -> None:
     told = " ".join(filter(None, (made["sentence"], made["promotion_sentence"])))
     outcome = made["promotion"] or made["outcome"] or "in progress"
     typer.echo(f"{made['optimisation_id']}: {made['persona']} by {made['optimiser']} {outcome}. {told}")

@@ -33,6 +33,7 @@ def promote(
     import time
 
     from deployments.commands.api import Api
+    from deployments.commands.printing import print_json
 
     content = _content(settings, file)
     with Api(url, key) as api:
@@ -41,7 +42,7 @@ def promote(
         while made["outcome"] is None:
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/promotions/{made['promotion_id']}")
-    _print(made, as_json)
+    print_json(made) if as_json else _print(made)
     raise typer.Exit(EXIT_CODES[made["outcome"]])
 
 
@@ -56,6 +57,7 @@ def promotions(
 ) -> None:
     """List what was put through the gate, show one, or roll it back."""
     from deployments.commands.api import Api
+    from deployments.commands.printing import print_json
 
     with Api(url, key) as api:
         if promotion and undo:
@@ -64,8 +66,10 @@ def promotions(
             found = [api.get(f"/api/v1/promotions/{promotion}")]
         else:
             found: list[dict[str, Any]] = api.get("/api/v1/promotions")
+    if as_json:
+        return print_json(found[0] if promotion else found)
     for each in found:
-        _print(each, as_json)
+        _print(each)
 
 
 def _content(settings: list[str], file: Path | None) -> dict[str, Any]:
@@ -82,9 +86,5 @@ def _content(settings: list[str], file: Path | None) -> dict[str, Any]:
         raise InvalidInput(f"The setting cannot be read: {error}.") from error
 
 
-def _print(made: dict[str, Any], as_json: bool) -> None:
-    from deployments.commands.printing import print_json
-
-    if as_json:
-        return print_json(made)
+def _print(made: dict[str, Any]) -> None:
     typer.echo(f"{made['promotion_id']}: {made['slot']} {made['outcome'] or 'in progress'}. {made['sentence'] or ''}")

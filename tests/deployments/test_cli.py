@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import typer
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from deployments.cli import main
+from deployments.cli import app, main
 from deployments.commands import api as api_module
 from deployments.commands import sending
 from deployments.local.ports import free_port
@@ -54,10 +55,12 @@ class StandIn:
         self.seen: list[tuple[str, Any, str | None]] = []
         self.replies: list[tuple[int, Any]] = []
         self.refused: set[str] = set()
+        self.found: Any = []
         self.app = FastAPI()
         self.app.post("/api/v1/documents")(self.upload)
         self.app.post("/api/v1/documents:batch")(self.add)
         self.app.post("/api/v1/{path}")(self.other)
+        self.app.get("/api/v1/{path:path}")(self.look)
 
     @property
     def uploaded(self) -> dict[str, bytes]:
@@ -78,6 +81,9 @@ class StandIn:
             return self.index(path, dict.fromkeys(body["sources"]), request)
         self.note(path, body, request)
         return self.scripted() or JSONResponse(ANSWER if path == "query" else {"passages": ANSWER["citations"]})
+
+    async def look(self) -> JSONResponse:
+        return JSONResponse(self.found)
 
     def index(self, path: str, items: dict[str, Any], request: Request) -> JSONResponse:
         self.note(path, items, request)
@@ -167,6 +173,43 @@ def test_an_answer_is_printed_with_its_citations_and_what_is_unknown(ask: Run, s
 
 def test_json_is_the_reply_as_it_is(ask: Run) -> None:
     assert json.loads(ask("ask", "How long?", "--json").out) == ANSWER
+
+
+def listing() -> Iterator[tuple[str, ...]]:
+    """Yield every command that can be given --json and nothing else."""
+
+    def walk(command: Any, *names: str) -> Iterator[tuple[str, ...]]:
+        for name, each in getattr(command, "commands", {}).items():
+            yield from walk(each, *names, name)
+        flags = [option for option in command.params if "--json" in option.opts and option.is_flag]
+        if flags and not any(option.required for option in command.params):
+            yield names
+
+    return walk(typer.main.get_command(app))
+
+
+NOT_LISTS = {("appwrite", "apply"), ("graph",), ("reindex",), ("replay-dead-letters",)}
+
+
+@pytest.mark.parametrize("command", sorted(set(listing()) - NOT_LISTS), ids=" ".join)
+def test_a_list_as_json_is_one_document(ask: Run, stand_in: StandIn, command: tuple[str, ...]) -> None:
+    stand_in.found = [{"id": "a"}, {"id": "b"}] if command != ("documents",) else {"documents": []}
+    outcome = ask(*command, "--json")
+    told = json.loads(outcome.out)
+    assert (outcome.code, isinstance(told, dict) or len(told)) in ((0, 2), (0, True))
+
+
+@pytest.mark.parametrize("command", ["promotions", "experiments", "optimisations", "evaluations", "teams"])
+def test_one_of_a_list_as_json_is_the_reply_as_it_is(ask: Run, stand_in: StandIn, command: str) -> None:
+    stand_in.found = {"id": "a"}
+    assert json.loads(ask(command, "a", "--json").out) == {"id": "a"}
+
+
+def test_flags_are_one_list_and_one_of_them_is_itself(ask: Run, stand_in: StandIn) -> None:
+    stand_in.found = [{"name": "a"}, {"name": "b"}]
+    assert json.loads(ask("flags").out) == stand_in.found
+    assert json.loads(ask("flags", "b").out) == {"name": "b"}
+    assert ask("flags", "c").err == "kowai: There is no flag 'c'.\n"
 
 
 def test_a_refused_question_gives_its_sentence_and_exit_code_1(ask: Run, stand_in: StandIn) -> None:
