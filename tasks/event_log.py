@@ -22,7 +22,7 @@ QUIET_SECONDS = 1.0  # how long a reader waits at most before it looks for itsel
 FINAL = frozenset(
     {
         *("query.done", "query.refused", "query.failed", "query.stopped"),
-        *("team.done", "team.partial", "team.refused", "team.failed"),
+        *("team.done", "team.partial", "team.refused", "team.failed", "team.cancelled"),
     }
 )
 

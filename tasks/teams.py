@@ -18,7 +18,7 @@ from kowai.errors import KowaiError, NotFound, Unavailable
 from kowai.personas import personas
 from kowai.questions import checked_question
 from kowai.tables.teams import Team
-from kowai.teams.outcome import Ending, Standing, ending
+from kowai.teams.outcome import Ending, Standing, cancelled, ending
 from kowai.teams.plan import Known, Plan, TeamLimits, check_texts, checked_plan, parse_plan
 from tasks import event_log, teams_sql
 from tasks.step import step
@@ -133,16 +133,14 @@ async def cancel_team(team_id: UUID, tenant_id: UUID, by: str) -> None:
         if team is None:
             raise NotFound("There is no such team.")
         rows = (await connection.execute(teams_sql.STEPS, {"team": team_id})).all()
-        results = Plan.model_validate(team.plan).results() if team.plan else ()
-        partial = any(row.state == "done" and row.name in results for row in rows)
-        sentence = f"Cancelled by {by}{': a partial answer' if partial else ''}."
-        values = {"team": team_id, "status": "partial" if partial else "refused", "sentence": sentence}
-        if await connection.scalar(teams_sql.CANCEL, values) is None:
+        plan = Plan.model_validate(team.plan) if team.plan else None
+        ended = cancelled(plan, {row.name: Standing(row.state, row.cause) for row in rows}, by)
+        told = {"team": team_id, "sentence": ended.sentence}
+        if await connection.scalar(teams_sql.CANCEL, told) is None:
             return
-        told = {"team": team_id, "sentence": sentence}
         await connection.execute(teams_sql.CANCEL_QUERIES, told)
         await connection.execute(teams_sql.CANCEL_STEPS, told)
-        await tell(connection, team_id, tenant_id, f"team.{values['status']}", cause=CANCELLED)
+        await tell(connection, team_id, tenant_id, f"team.{ended.status}", cause=CANCELLED)
 
 
 @step

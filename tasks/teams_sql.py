@@ -57,7 +57,8 @@ from query q where q.id = s.id and s.id = :step and s.state = 'running' returnin
 
 # What has not ended ends now, and so do the questions of its steps.
 CANCEL = text("""
-update team set status = :status, cause = 'cancelled', sentence = :sentence, finished_at = now(), leased_until = null
+update team set status = 'cancelled', cause = 'cancelled', sentence = :sentence, finished_at = now(),
+  leased_until = null
 where id = :team and finished_at is null returning id
 """)
 CANCEL_STEPS = text("""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 1.0
 AUTO = "auto"
 OPEN = ("queued", "running")
-EXIT_CODES = {"done": 0, "failed": 1, "partial": 3, "refused": 3}  # 2 means that KowAI is not running
+EXIT_CODES = {"done": 0, "failed": 1, "partial": 3, "refused": 3, "cancelled": 3}  # 2: KowAI is not running
 
 PlanFile = Annotated[str, typer.Argument(help="A YAML file with `steps`; auto: let the planner draw up the plan.")]
 Team = Annotated[str | None, typer.Argument(help="A team's id; left out: list the newest.")]
@@ -30,7 +30,7 @@ def team(
     *,
     state: State = None,
 ) -> None:
-    """Let several personas work on a question; exit code 3 when the answer is partial or refused, 1 when it failed."""
+    """Let several personas work on a question; exit code 1 when they failed, 3 when the answer is not whole."""
     from deployments.commands.api import Api
 
     described = AUTO if plan == AUTO else _read(Path(plan))

@@ -17,7 +17,8 @@ class Team(TenantRow, table=True):
 
     __table_args__ = (
         CheckConstraint(
-            "status in ('queued', 'running', 'done', 'partial', 'refused', 'failed')", name="known_team_status"
+            "status in ('queued', 'running', 'done', 'partial', 'refused', 'failed', 'cancelled')",
+            name="known_team_status",
         ),
     )
 

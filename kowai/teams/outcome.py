@@ -8,7 +8,7 @@ from kowai.teams.plan import Plan
 from kowai.types import Citation
 
 StepState = Literal["queued", "running", "done", "refused", "failed", "skipped"]
-TeamStatus = Literal["queued", "running", "done", "partial", "refused", "failed"]
+TeamStatus = Literal["queued", "running", "done", "partial", "refused", "failed", "cancelled"]
 NEEDS_FAILED = "needs_failed"
 
 
@@ -50,6 +50,18 @@ def ending(plan: Plan, standings: Mapping[str, Standing]) -> Ending:
         return Ending("partial", f"A partial answer: there is {listed}.")
     broken = any(standing.state == "failed" for standing in standings.values())
     return Ending("failed" if broken else "refused", f"No answer: there is {listed}.")
+
+
+def cancelled(plan: Plan | None, standings: Mapping[str, Standing], by: str) -> Ending:
+    """Return how a team ended that somebody cancelled: what it has is kept, and what is missing named."""
+    kept = [name for name, standing in standings.items() if standing.state == "done"]
+    missing = [name for name, standing in standings.items() if standing.state != "done"]
+    if plan is None or not kept:
+        return Ending("cancelled", f"Cancelled by {by} before there was any result.")
+    partly = any(name in kept for name in plan.results())
+    said = "a partial answer" if partly else f"no answer, but results of {', '.join(kept)}"
+    lacking = f"; there is no result of {', '.join(missing)}" if missing else ""
+    return Ending("cancelled", f"Cancelled by {by}: {said}{lacking}.")
 
 
 def joined(results: Sequence[Said]) -> tuple[str, tuple[Citation, ...]]:

@@ -72,7 +72,7 @@ async def test_a_team_is_cancelled_by_its_route_and_one_that_has_ended_stays_so(
     async with client_of(tenant, "viewer") as viewer:
         assert (await viewer.post(where)).status_code == 403
     cancelled = (await http.post(where)).json()
-    assert (cancelled["status"], cancelled["cause"]) == ("refused", "cancelled")
+    assert (cancelled["status"], cancelled["cause"]) == ("cancelled", "cancelled")
     made = (await http.post("/api/v1/teams", json={"question": QUESTION, "plan": PLAN})).json()
     assert (await http.post(f"/api/v1/teams/{made['team_id']}/cancel")).json() == made
 
@@ -125,7 +125,7 @@ def test_the_sample_plan_is_one() -> None:
     assert parse_plan(SAMPLE.read_text(), known_names()).results() == ("answer",)
 
 
-@pytest.mark.parametrize(("status", "code"), [("done", 0), ("failed", 1), ("partial", 3), ("refused", 3)])
+@pytest.mark.parametrize(("status", "code"), [("done", 0), ("failed", 1), ("partial", 3), ("cancelled", 3)])
 def test_the_command_follows_the_steps_and_its_exit_code_tells_partial_from_failed(
     monkeypatch: pytest.MonkeyPatch, status: str, code: int
 ) -> None:

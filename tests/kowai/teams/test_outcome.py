@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from kowai.teams.outcome import Said, Standing, ending, is_cut_off, joined
+from kowai.teams.outcome import Said, Standing, cancelled, ending, is_cut_off, joined
 from kowai.teams.plan import Known, checked_plan
 from kowai.types import Citation
 
@@ -37,6 +37,21 @@ SKIPPED = Standing("skipped", "needs_failed")
 def test_what_is_missing_is_said(standings: tuple[Standing, ...], status: str, told: str) -> None:
     ended = ending(PLAN, dict(zip("abcd", standings, strict=True)))
     assert ended.status == status
+    assert told in ended.sentence
+
+
+@pytest.mark.parametrize(
+    ("standings", "told"),
+    [
+        ((DONE, DONE, DONE, Standing("running")), "a partial answer; there is no result of d."),
+        ((DONE, Standing("running"), *2 * [Standing("queued")]), "no answer, but results of a; there is no result of"),
+        ((Standing("running"), *3 * [Standing("queued")]), "before there was any result."),
+    ],
+)
+def test_a_cancelled_team_says_what_is_kept(standings: tuple[Standing, ...], told: str) -> None:
+    ended = cancelled(PLAN, dict(zip("abcd", standings, strict=True)), "Ada")
+    assert ended.status == "cancelled"
+    assert ended.sentence.startswith("Cancelled by Ada")
     assert told in ended.sentence
 
 
