@@ -8,7 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.evaluate import carry_out
-from flows.reindex import ALLOWED_LOSS, fill, switch
+from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
 from kowai.errors import EvaluationBroken
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.promote import decide, favours_candidate, read_candidacy, receive_promotion
@@ -57,7 +57,8 @@ async def _built(embedder: str) -> StoredSpace:
     """Return the embedder's space, filled for all tenants beside the current one, or the current one itself."""
     space = await begin_space(embedder)
     if space.state == "building":
-        await fill(await find_tenants(), space)
+        async with retired_on_failure(space):
+            await fill(await find_tenants(), space)
     return space
 
 

@@ -1,11 +1,23 @@
 """Move all knowledge to another embedding model without a gap: build, compare, switch, drop."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from prefect import flow
 
+from kowai.errors import KowaiError
 from tasks.receive import find_tenants
-from tasks.reindex import begin_space, compare_spaces, drop_spaces, fill_space, find_space, report_spaces, switch_space
+from tasks.reindex import (
+    begin_space,
+    compare_spaces,
+    drop_spaces,
+    fill_space,
+    find_space,
+    report_spaces,
+    retire_space,
+    switch_space,
+)
 from tasks.spaces import StoredSpace
 
 ALLOWED_LOSS = 0.05
@@ -15,7 +27,8 @@ ALLOWED_LOSS = 0.05
 async def reindex(embedder: str = "kowai", allowed_loss: float = ALLOWED_LOSS) -> None:
     """Build the vector space of an embedder block beside the current one and switch to it if it finds as much.
 
-    Searches and ingestion go on meanwhile. Started again, it goes on where it stopped.
+    Searches and ingestion go on meanwhile. A space that is refused or fails is retired, so that another can be built;
+    started again, its building goes on where it stopped.
 
     Args:
         embedder: The block, of type KowAI Embedder, that is to embed documents and questions from then on.
@@ -33,12 +46,25 @@ async def reindex_stored(space_id: UUID, tenant_id: UUID) -> None:
 async def _move(space: StoredSpace, allowed_loss: float) -> None:
     tenant_ids = await find_tenants()
     if space.state == "building":
-        await fill(tenant_ids, space)
-        if not await compare_spaces(tenant_ids, space, allowed_loss):
-            return await report_spaces()
-        await switch(tenant_ids, space)
+        async with retired_on_failure(space):
+            await fill(tenant_ids, space)
+            if not await compare_spaces(tenant_ids, space, allowed_loss):
+                await retire_space(space)
+                return await report_spaces()
+            await switch(tenant_ids, space)
     await drop_spaces(tenant_ids)
     await report_spaces()
+
+
+@asynccontextmanager
+async def retired_on_failure(space: StoredSpace) -> AsyncGenerator[None]:
+    """Give the space up where the block fails, so that its failure keeps nobody from building another."""
+    try:
+        yield
+    except Exception:
+        with suppress(KowaiError):  # the failure itself says more
+            await retire_space(space)
+        raise
 
 
 async def fill(tenant_ids: list[UUID], space: StoredSpace) -> None:

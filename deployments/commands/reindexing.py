@@ -42,7 +42,7 @@ def _named(listed: list[dict[str, Any]], embedder: str) -> dict[str, Any]:
 
 
 def _is_decided(space: dict[str, Any]) -> bool:
-    return space["state"] != "building" or space["evaluation"].get("accepted") is False
+    return space["state"] != "building"
 
 
 def _compared(space: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from blocks.embedder import Embedder
 from flows.ingest import ingest_stored
 from flows.promote import run_promotion
 from flows.reindex import reindex
-from kowai.errors import NotFound, SpaceMismatch, SpaceUnready
+from kowai.errors import EmbedderRefused, NotFound, SpaceMismatch, SpaceUnready
 from kowai.suite_formats import read_suite
 from kowai.tables.queries import AnswerRow, Query
 from kowai.versions import BadVersion
@@ -48,6 +48,8 @@ class Endpoint(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["model"] == "broken":
+            return self.send_error(400)
         self.server.asked.extend(body["input"])
         data = [
             {"index": n, "embedding": _vector(content, body["model"], body["dimensions"]).tolist()}
@@ -182,7 +184,7 @@ async def store_answers(store: Database, tenant: UUID, questions: dict[str, str]
             await connection.execute(insert(AnswerRow).values(tenant_id=tenant, query_id=query_id, **answer))
 
 
-@pytest.mark.parametrize(("model", "state"), [("blind", "building"), ("new", "current")])
+@pytest.mark.parametrize(("model", "state"), [("blind", "retired"), ("new", "current")])
 async def test_a_space_that_finds_less_of_what_answers_cite_is_not_switched_to(
     store: Database,
     tenant: UUID,
@@ -212,6 +214,30 @@ async def test_one_space_is_built_at_a_time(tenant: UUID, tmp_path: Path, use: C
     await begin_space("next")
     with pytest.raises(SpaceUnready, match="finish it"):
         await begin_space("third")
+
+
+async def test_a_space_that_is_refused_or_fails_keeps_nobody_from_building_another_and_is_not_paid_for_again(
+    store: Database,
+    tenant: UUID,
+    tmp_path: Path,
+    use: Callable[..., None],
+    server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use("blind", "blind", 48)
+    use("third", "broken", 16)
+    monkeypatch.setattr(steps, "PASSAGES", 1)
+    await learn(tenant, tmp_path, **{word: f"{word} {word}." for word in SYNONYMS.values()})
+    await store_answers(store, tenant, SYNONYMS)
+    await reindex.fn("blind")
+    with pytest.raises(EmbedderRefused):
+        await reindex.fn("third")
+    states = {model: state for model, state, _ in await held(store, tenant)}
+    assert states == {"old": "current", "blind": "retired", "broken": "retired"}
+    server.asked.clear()
+    await reindex.fn("blind", allowed_loss=1.0)
+    assert ("blind", "current", 6) in await held(store, tenant)
+    assert not any(word in asked for asked in server.asked for word in SYNONYMS.values())
 
 
 @pytest.mark.usefixtures("store")
