@@ -84,8 +84,8 @@ class Bucket(WritableFileSystem):
         await to_thread.run_sync(_write_whole, self._resolve(path), content)
 
     def _resolve(self, path: str) -> Path:
-        whole = (self.folder / path).resolve()
-        if not whole.is_relative_to(self.folder.resolve()):
+        whole = Path(os.path.normpath(self.folder / path))
+        if not whole.is_relative_to(os.path.normpath(self.folder)):
             raise SourceMissing("This path leads out of the bucket.", operator=path)
         return whole
 
@@ -112,8 +112,7 @@ def _remove_older(target: Path, moment: float) -> bool:
 def _write_whole(target: Path, content: bytes) -> None:
     """Write beside the target and rename, so that neither a crash nor a full disk leaves half a file."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent)
+        handle, name = _draft(target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -125,3 +124,12 @@ def _write_whole(target: Path, content: bytes) -> None:
         if error.errno in FULL:
             raise StorageFull("There is no room left to keep this file.", operator=str(error)) from error
         raise Unavailable("The bucket cannot be written.", operator=str(error)) from error
+
+
+def _draft(folder: Path) -> tuple[int, str]:
+    """Open a new file in a folder, which is made where there is none."""
+    try:
+        return tempfile.mkstemp(dir=folder)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(dir=folder)

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from prefect.blocks.core import Block
@@ -82,7 +83,7 @@ def bucket() -> Bucket | AppwriteBucket:
     The first call of a process may wait for Prefect where that is Appwrite's.
     """
     if settings().originals == "folder":
-        return Bucket(folder=settings().bucket)
+        return _folder(settings().bucket)
     if Appwrite not in _known:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _read(Appwrite, NAME)).result()
@@ -91,6 +92,11 @@ def bucket() -> Bucket | AppwriteBucket:
         _known.pop(Appwrite, None)
         raise Misconfigured("KOWAI_ORIGINALS is appwrite, but the block kowai-appwrite/kowai names no bucket.")
     return AppwriteBucket(project=project, bucket=project.bucket)
+
+
+@cache
+def _folder(folder: Path) -> Bucket:
+    return Bucket(folder=folder)
 
 
 async def _current(kind: type[Kind], name: str = NAME) -> Kind | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from prefect import flow
 
+from kowai.batching import FIRST, batch_of
 from kowai.errors import KowaiError, NotFound
 from tasks.accept import accept
 from tasks.bury import bury
@@ -25,7 +26,6 @@ from tasks.revive import settle_letters
 from tasks.sources import remember, remembered_sources
 from tasks.walks import close_walks, find_vanished
 
-BATCH = 32
 AT_ONCE = 3  # while two wait for the database or a disk, the third keeps the embedder busy
 
 
@@ -62,11 +62,14 @@ async def ingest_stored(ingestion_id: UUID, tenant_id: UUID) -> None:
 
 
 async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -> None:
-    while items := await claim(ingestion_id, tenant_id, BATCH):
+    size = FIRST
+    while items := await claim(ingestion_id, tenant_id, size):
         try:
             readings = await inspect_documents(await read(items, tenant_id), tenant_id)
             while not await index(readings, await embed_chunks(readings), tenant_id):
                 pass  # the vector space was switched meanwhile
+            size = batch_of([len(reading.chunks) for reading in readings])
+            await compare_documents(tenant_id, items=[item.id for item in items])
         except KowaiError as error:
             await bury(items, error, tenant_id)
         if bar:

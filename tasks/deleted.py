@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text, tuple_
+from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
-from kowai import erasure
-from kowai.tables.ingestion import Ingestion, IngestionItem
+from kowai import document_rows, erasure
+from kowai.tables.ingestion import Ingestion
 from kowai.tables.knowledge import Document
 from kowai.tables.ledger import DeletionCertificate
 from kowai.types import Passage
@@ -52,9 +52,8 @@ def _deletions(hashes: Sequence[str]) -> Any:
 
 async def hold_items(connection: AsyncConnection, attempts: Mapping[UUID, int]) -> set[UUID]:
     """Lock the items that are still read by these attempts until the transaction ends; who deletes one waits for it."""
-    named = tuple_(col(IngestionItem.id), col(IngestionItem.attempts)).in_(attempts.items())
-    held = select(col(IngestionItem.id)).where(named, col(IngestionItem.state) == "running")
-    return set(await connection.scalars(held.order_by(col(IngestionItem.id)).with_for_update()))
+    mine = {"items": list(attempts), "attempts": list(attempts.values())}
+    return set(await connection.scalars(text(document_rows.HOLD_ITEMS), mine))
 
 
 async def quotes_deleted(connection: AsyncConnection, passages: Sequence[Passage]) -> bool:

@@ -1,7 +1,7 @@
 """Find the documents that say almost the same; each stays by itself, so that deleting one keeps the others."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +27,10 @@ where (d.version is distinct from s.version or (s.leader_id is null and s.likene
 order by d.created_at, d.id limit :limit for key share of d
 """
 EVERYWHERE = text(BEHIND.format(within=""))
-WITHIN = text(
-    BEHIND.format(within="and d.id in (select document_id from ingestion_item where ingestion_id = :ingestion)")
+ENDED_IN = "and d.id in (select document_id from ingestion_item where {items})"
+WITHIN, AMONG = (
+    text(BEHIND.format(within=ENDED_IN.format(items=items)))
+    for items in ("ingestion_id = :ingestion", "id = any(cast(:items as uuid[]))")
 )
 LEAVE = text("update document_sketch set leader_id = null where leader_id = any(:ids)")
 LEADERS = text("""
@@ -58,22 +60,25 @@ class Duplicate(Value):
 
 
 @patient_step
-async def compare_documents(tenant_id: UUID, ingestion_id: UUID | None = None) -> int:
-    """Compare what is new, has changed or has lost its leader, of one ingestion or of all; return how many.
+async def compare_documents(
+    tenant_id: UUID, ingestion_id: UUID | None = None, *, items: Sequence[UUID] | None = None
+) -> int:
+    """Compare what is new, has changed or has lost its leader, of some items, one ingestion or all; return how many.
 
     What is compared is not compared again.
     """
+    within = {"items": items} if items is not None else {"ingestion": ingestion_id} if ingestion_id else {}
     compared = 0
-    while done := await _compare_some(tenant_id, ingestion_id):
+    while done := await _compare_some(tenant_id, within):
         compared += done
     return compared
 
 
-async def _compare_some(tenant_id: UUID, ingestion_id: UUID | None) -> int:
-    wanted = (WITHIN, {"ingestion": ingestion_id, "limit": BATCH}) if ingestion_id else (EVERYWHERE, {"limit": BATCH})
+async def _compare_some(tenant_id: UUID, within: Mapping[str, Any]) -> int:
+    behind_of = AMONG if "items" in within else WITHIN if within else EVERYWHERE
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(ALONE)
-        behind = (await connection.execute(*wanted)).all()
+        behind = (await connection.execute(behind_of, {**within, "limit": BATCH})).all()
         if behind:
             sketches = await asyncio.to_thread(lambda: [sketched(row.text) for row in behind])
             await _compare(connection, behind, sketches, tenant_id)

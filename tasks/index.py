@@ -1,20 +1,20 @@
 """Make documents findable: rows, vectors and full text change together, in one transaction a batch."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete
 
 from blocks.connections import database
+from kowai import document_rows
 from kowai.errors import SpaceMismatch
 from kowai.indexing import IndexedDocument
-from kowai.tables.ingestion import IngestionItem as Row
-from kowai.tables.knowledge import ChunkRow, Document, DocumentVersion
+from kowai.tables.knowledge import ChunkRow
 from tasks.deleted import hold_items
 from tasks.embed import Embedded
 from tasks.history import keep_past
@@ -64,10 +64,10 @@ async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUI
         readings = [reading for reading in readings if reading.item_id in held]  # not those deleted or taken over
         readable = _readable(readings)
         space = await open_space(connection, embedded.space) if readable else 0  # before rows that a switch waits for
-        documents = await _lock(connection, readable, tenant_id)
+        documents = await _lock(connection, readable)
         changed = [stored for stored in documents if stored.known_hash != stored.reading.content_hash]
         if changed:
-            await _replace(connection, changed, tenant_id)
+            await _replace(connection, changed)
             await write_chunks(connection, [stored.indexed(embedded) for stored in changed], space_id=space)
             await write_relations(connection, {one.document_id: one.reading.relations for one in changed})
         if readings:
@@ -87,26 +87,17 @@ class _Stored(NamedTuple):
         version = self.known_version + 1
         return IndexedDocument(self.document_id, version, self.reading.called, self.reading.chunks, vectors)
 
-    def told(self) -> dict[str, Any]:
-        reading = self.reading
-        return {"title": reading.title, "content_hash": reading.content_hash, "version": self.known_version + 1}
-
-    def described(self) -> dict[str, Any]:
-        """Return the columns of the document's row."""
-        document = self.reading.document
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the document's row and of its new version's."""
+        reading, document = self.reading, self.reading.document
         assert document is not None
-        read = {"media_type": document.media_type, "details": document.metadata, "origin": self.reading.origin}
-        read |= {"content_type": document.content_type or "general", "language": document.language}
-        read |= {"validators": self.reading.validators}
-        return {"document": self.document_id} | read | self.told()
-
-    def written(self, tenant_id: UUID) -> dict[str, Any]:
-        """Return the row of the document's new version."""
-        document = self.reading.document
-        assert document is not None
-        text: dict[str, Any] = {"text": document.text, "pages": [list(page) for page in document.pages]}
-        text["layout"] = list(document.layout) or None
-        return {"tenant_id": tenant_id, "document_id": self.document_id} | text | self.told()
+        told = {"title": reading.title, "content_hash": reading.content_hash, "version": self.known_version + 1}
+        read = {"media_type": document.media_type, "origin": reading.origin, "language": document.language}
+        read |= {"content_type": document.content_type or "general", "text": document.text}
+        kept = {"details": document.metadata, "validators": reading.validators, "pages": document.pages}
+        kept |= {"layout": document.layout or None}
+        written = {name: json.dumps(value) if value is not None else None for name, value in kept.items()}
+        return {"document_id": self.document_id} | told | read | written
 
 
 def _readable(readings: Sequence[Reading]) -> list[Reading]:
@@ -132,31 +123,31 @@ async def _end_items(connection: AsyncConnection, readings: Sequence[Reading], s
         document_id = document.document_id if document else None
         end = {"state": state, "cause": reading.cause, "sentence": reading.sentence, "document_id": document_id}
         ends.append({"item": reading.item_id, **end})
-    ended = update(Row).where(col(Row.id) == bindparam("item"))
-    await connection.execute(ended, ends)
+    await connection.execute(text(document_rows.END_ITEMS), _columns(ends))
 
 
-async def _lock(connection: AsyncConnection, readings: Sequence[Reading], tenant_id: UUID) -> list[_Stored]:
+async def _lock(connection: AsyncConnection, readings: Sequence[Reading]) -> list[_Stored]:
     """Lock the documents' rows, in the order given, and say what each held; a new one has version 0 and no hash."""
     if not readings:
         return []
-    blank = {"tenant_id": tenant_id, "media_type": "", "version": 0, "content_hash": ""}
-    new = [{"id": uuid4(), "external_id": one.external_id, "origin": one.origin} | blank for one in readings]
-    await connection.execute(postgresql.insert(Document).values(new).on_conflict_do_nothing())
-    held = select(col(Document.external_id), col(Document.id), col(Document.version), col(Document.content_hash))
-    named = col(Document.external_id).in_([reading.external_id for reading in readings])
-    byte_order = col(Document.external_id).collate("C")  # that of Python's sorted()
-    rows = await connection.execute(held.where(named).order_by(byte_order).with_for_update())
+    named = {"names": [reading.external_id for reading in readings]}
+    origins = {"origins": [reading.origin for reading in readings]}
+    await connection.execute(text(document_rows.ENTER), named | origins)
+    rows = await connection.execute(text(document_rows.HOLD), named)
     known = {row.external_id: (row.id, row.version, row.content_hash) for row in rows}
     return [_Stored(reading, *known[reading.external_id]) for reading in readings]
 
 
-async def _replace(connection: AsyncConnection, changed: Sequence[_Stored], tenant_id: UUID) -> None:
+async def _replace(connection: AsyncConnection, changed: Sequence[_Stored]) -> None:
     """Write the new versions' texts and put the old ones' chunks away."""
     replaced = [stored.document_id for stored in changed if stored.known_version]
     if replaced:
         await keep_past(connection, replaced)
         await connection.execute(delete(ChunkRow).where(col(ChunkRow.document_id).in_(replaced)))
-    renewed = update(Document).where(col(Document.id) == bindparam("document")).values(updated_at=func.now())
-    await connection.execute(renewed, [stored.described() for stored in changed])
-    await connection.execute(insert(DocumentVersion), [stored.written(tenant_id) for stored in changed])
+    columns = _columns([stored.row() for stored in changed])
+    for statement in (document_rows.RENEW, document_rows.WRITE_VERSIONS):
+        await connection.execute(text(statement), columns)
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -78,15 +78,14 @@ async def _read_one(item: Item, known: Known) -> Reading:
         if content is None or known.content_hash == digest:
             return reading.model_copy(update={"content_hash": digest})
         parsed = _described(await _parsed(content), item.details)
-        document, chunks = await asyncio.to_thread(_chunked, parsed, handling_of(item.details))
-        related = tuple(await asyncio.to_thread(relations, document, external_id))
+        document, chunks, related = await asyncio.to_thread(_chunked, parsed, handling_of(item.details), external_id)
     except KowaiError as error:
         return reading.model_copy(update={"cause": error.code, "sentence": error.sentence})
     except Exception as error:
         return reading.model_copy(update={"cause": "unreadable", "sentence": f"{UNREADABLE} ({type(error).__name__})"})
     found = {"content_hash": digest, "document": document, "title": document.title, "chunks": tuple(chunks)}
     validators = dict(content.validators) | {"told": _told(item.details)} if content.validators else {}
-    return reading.model_copy(update=found | {"validators": validators, "relations": related})
+    return reading.model_copy(update=found | {"validators": validators, "relations": tuple(related)})
 
 
 async def _content(item: Item, known: Mapping[str, Any]) -> Content | None:
@@ -126,11 +125,13 @@ def _described(document: LoadedDocument, details: dict[str, Any]) -> LoadedDocum
     return document.model_copy(update={"title": title, "metadata": document.metadata | details.get("metadata", {})})
 
 
-def _chunked(document: LoadedDocument, handling: Handling) -> tuple[LoadedDocument, list[Chunk]]:
+def _chunked(
+    document: LoadedDocument, handling: Handling, name: str
+) -> tuple[LoadedDocument, list[Chunk], list[Relation]]:
     size = handling.chunk_size or settings().chunk_size
     overlap = settings().chunk_overlap if handling.chunk_overlap is None else handling.chunk_overlap
     document = labelled(document, handling)
-    return document, chunk(document, size, min(overlap, size // 2))
+    return document, chunk(document, size, min(overlap, size // 2)), relations(document, name)
 
 
 async def _known(external_ids: Sequence[str], tenant_id: UUID) -> dict[str, Known]:

@@ -153,7 +153,7 @@ async def switch_space(tenant_ids: Sequence[UUID], space: StoredSpace, patience:
 
 @step
 async def retire_space(space: StoredSpace) -> None:
-    """Give up a space that was being built, so that another can be; `begin_space` takes it up, `drop_spaces` drops it."""
+    """Give up a space being built, so that another can be; `begin_space` takes it up again, `drop_spaces` drops it."""
     async with (await database()).engine().begin() as connection:
         await connection.execute(text(spaces.RETIRE), {"id": space.id})
 

@@ -41,7 +41,8 @@ def ingest(ingestion_id: UUID, tenant_id: UUID, boundary: int) -> None:
     global left
     from flows import ingest
 
-    left, ingest.BATCH, ingest.AT_ONCE = boundary, BATCH, 1
+    left, ingest.FIRST, ingest.AT_ONCE = boundary, BATCH, 1
+    ingest.batch_of = lambda _: BATCH
     with steps.traced():
         asyncio.run(ingest.ingest_stored.fn(ingestion_id, tenant_id))
 

@@ -76,7 +76,8 @@ async def test_postgres_restarts_twice_and_the_run_goes_on(
     url = make_url(cluster.url).set(username="kowai_app", password=PASSWORD).render_as_string(hide_password=False)
     monkeypatch.setenv("KOWAI_APP_DATABASE_URL", url)
     monkeypatch.setenv("KOWAI_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(ingest, "BATCH", 2)
+    monkeypatch.setattr(ingest, "FIRST", 2)
+    monkeypatch.setattr(ingest, "batch_of", lambda _: 2)
     settings.cache_clear()
     folder = tmp_path / "documents"
     folder.mkdir()

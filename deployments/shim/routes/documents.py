@@ -1,6 +1,8 @@
 """Documents: uploaded, sent as JSON, or named by where they lie."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -85,10 +87,7 @@ async def upload(
 @router.post("/documents:batch")
 async def add_records(records: Records, caller: Writer, request: Request, response: Response) -> Ledger:
     """Index documents sent as JSON; answered when they can be found."""
-    sources: list[dict[str, Any]] = []
-    for record in records.documents:
-        line = json.dumps(record.model_dump(by_alias=True), ensure_ascii=False).encode(errors="replace")
-        sources.append(await _source(record.id, "record.jsonl", line, caller.tenant_id))
+    sources = await asyncio.to_thread(_kept, records.documents, caller.tenant_id)
     return await _ingest(sources, caller, records.mode, request=request, response=response)
 
 
@@ -114,12 +113,19 @@ async def _stored(file: UploadFile, tenant_id: UUID) -> dict[str, Any]:
         error = DocumentTooLarge.beyond(file.filename, settings().max_document_bytes)
         return {"uri": storable(file.filename), "cause": error.code, "sentence": error.sentence}
     storable(file.filename)
-    return await _source(file.filename, PurePath(file.filename).name, await file.read(), tenant_id)
+    original = await bucket().put(tenant_id, await file.read())
+    return _source(file.filename, PurePath(file.filename).name, original)
 
 
-async def _source(external_id: str, name: str, content: bytes, tenant_id: UUID) -> dict[str, Any]:
-    """Keep the original, so that a dead letter can be replayed, and say where it is."""
-    original = await bucket().put(tenant_id, content)
+def _kept(records: Sequence[Record], tenant_id: UUID) -> list[dict[str, Any]]:
+    """Keep every record as an original of its own, in a thread that may wait."""
+    lines = (json.dumps(one.model_dump(by_alias=True), ensure_ascii=False).encode(errors="replace") for one in records)
+    originals = [bucket().keep(tenant_id, line) for line in lines]
+    return [_source(one.id, "record.jsonl", original) for one, original in zip(records, originals, strict=True)]
+
+
+def _source(external_id: str, name: str, original: str) -> dict[str, Any]:
+    """Say where an original is kept, so that a dead letter can be replayed."""
     return {"uri": external_id, "external_id": external_id, "name": name, "original": original}
 
 
