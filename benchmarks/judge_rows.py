@@ -55,8 +55,8 @@ class Encoder:
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.array([self._read(text).vector for text in texts])
 
-    async def read(self, texts: Sequence[str]) -> list[Encoded]:
-        return [self._read(text) for text in texts]
+    async def read(self, question: str, sentences: Sequence[str]) -> list[Encoded]:
+        return [self._read(text) for text in [question, *sentences]]
 
     def _read(self, text: str) -> Encoded:
         if text not in self._known:

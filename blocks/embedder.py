@@ -1,9 +1,10 @@
 """What turns text into vectors: the built-in model, a folder on disk, or an OpenAI-compatible endpoint."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple
@@ -22,6 +23,7 @@ from kowai.settings import settings
 
 LOCAL_BATCH = 64  # so much is still computed after its flow was cancelled
 LANES = {"query": 4, "document": 2}  # threads; questions never queue behind documents
+RECENT = 32  # questions whose tokens' states are kept, of 25 MB in all at the most
 
 Purpose = Literal["query", "document"]
 Vectors = NDArray[np.float32]
@@ -53,7 +55,19 @@ def _checkpoint(directory: str) -> Checkpoint:
 
 async def _compute(directory: str, purpose: Purpose, texts: Sequence[str]) -> Vectors:
     run = asyncio.get_running_loop().run_in_executor
+    if purpose == "query" and not directory and len(texts) == 1:
+        return (await run(_lane(purpose), _read_question, texts[0])).vector[None]
     return await run(_lane(purpose), lambda: local_model(directory).embed(texts))
+
+
+@lru_cache(RECENT)
+def _read_question(text: str) -> Encoded:
+    """Read a question once: to search for it, and soon after to judge the sentences that were found."""
+    return local_model().read([text])[0]
+
+
+def _read_sentences(texts: Sequence[str]) -> list[Encoded]:
+    return local_model().read(texts)
 
 
 @cache
@@ -117,12 +131,17 @@ class Embedder(Block):
         rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
 
-    async def read(self, texts: Sequence[str]) -> list[Encoded] | None:
-        """Return vectors with the states of tokens; None unless the model is the built-in one and texts come bare."""
+    async def read(self, question: str, sentences: Sequence[str]) -> list[Encoded] | None:
+        """Return vectors with the states of tokens, the question's first; two processors share the sentences.
+
+        None unless the model is the built-in one and texts come bare.
+        """
         if self.provider != "minilm" or self.document_prefix:
             return None
-        run = asyncio.get_running_loop().run_in_executor
-        return await run(_lane("query"), lambda: local_model().read(texts))
+        run, lane, middle = asyncio.get_running_loop().run_in_executor, _lane("query"), len(sentences) // 2
+        halves = [run(lane, _read_sentences, half) for half in (sentences[:middle], sentences[middle:])]
+        asked = await run(lane, _read_question, question)
+        return [asked, *itertools.chain(*await asyncio.gather(*halves))]
 
     async def count_tokens(self, texts: Sequence[str]) -> int | None:
         """Return how many tokens the model reads; None for an endpoint, whose tokenizer is its own."""

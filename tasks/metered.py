@@ -57,9 +57,9 @@ async def sentence_vectors(texts: Sequence[str]) -> Vectors:
     return (await embed(texts, purpose="document"))[0]
 
 
-async def sentence_states(texts: Sequence[str]) -> list[Encoded] | None:
-    """Return vectors with the states of tokens, or None where the embedder does not show them."""
-    return await (await embedder()).read(texts)
+async def sentence_states(question: str, sentences: Sequence[str]) -> list[Encoded] | None:
+    """Return vectors with the states of tokens, the question's first; None where the embedder does not show them."""
+    return await (await embedder()).read(question, sentences)
 
 
 async def ask(

@@ -11,14 +11,16 @@ from onnx import GraphProto, ModelProto, TensorProto
 
 from kowai.embedding.checkpoint import Bert
 from kowai.embedding.graph import Graph, Inputs
-from kowai.embedding.layer import Layer
+from kowai.embedding.layer import APART, Layer
 from kowai.embedding.tensors import Tensors, within
 
 
 def build_bert(bert: Bert, tensors: Tensors, pooling: str) -> ModelProto:
-    """Return the model with the inputs `ids` (1, tokens) and `exact`, which chooses float32 instead of eight bits.
+    """Return the model with the inputs `ids` and `places` (1, tokens), `exact`, and `apart` (1, 1, tokens, tokens).
 
-    Its outputs are the vector and the tokens' states before the first layer and after the last.
+    `exact` chooses float32 instead of eight bits, and only then is `apart` added to the scores of attention: texts that
+    stand one after the other stay strangers. The outputs are the vector of one text and the tokens' states before the
+    first layer and after the last.
     """
     graph = Graph()
     embedded = _embed(graph, bert, tensors)
@@ -26,16 +28,16 @@ def build_bert(bert: Bert, tensors: Tensors, pooling: str) -> ModelProto:
     fast = _branch("fast/", bert, tensors, embedded, Layer.fast)
     encoded = graph.add("If", "exact", then_branch=exact, else_branch=fast)
     vector = graph.add("LpNormalization", _pool(graph, encoded, pooling), p=2, axis=-1)
-    inputs: Inputs = {"ids": (TensorProto.INT64, [1, "tokens"]), "exact": (TensorProto.BOOL, [])}
+    tokens: list[str | int] = [1, "tokens"]
+    inputs: Inputs = {"ids": (TensorProto.INT64, tokens), "places": (TensorProto.INT64, tokens)}
+    inputs |= {"exact": (TensorProto.BOOL, []), APART: (TensorProto.FLOAT, [1, *tokens, "tokens"])}
     return graph.as_model(inputs, vector, embedded, encoded)
 
 
 def _embed(graph: Graph, bert: Bert, tensors: Tensors) -> str:
     words = graph.add("Gather", graph.constant(tensors["embeddings.word_embeddings.weight"]), "ids")
     places = tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
-    length = graph.add("Shape", "ids", start=1)
-    placed = graph.add("Slice", graph.constant(places), graph.constant([0]), length, graph.constant([0]))
-    summed = graph.add("Add", words, placed)
+    summed = graph.add("Add", words, graph.add("Gather", graph.constant(places), "places"))
     return Layer(graph, bert, tensors).norm(summed, "embeddings.LayerNorm")
 
 

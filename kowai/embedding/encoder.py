@@ -56,25 +56,27 @@ class TextEncoder:
         """
         if not isinstance(self._encode, BuiltGraph):
             raise Misconfigured("An exported model.onnx does not show the states of its tokens.")
-        return [self._read(text, self._encode) for text in texts]
+        tokens, most = [self._encoding(text) for text in texts], self.max_tokens
+        ids = [np.array(each.ids, np.int64) for each in tokens]
+        read = self._encode.states([one[:most] for one in ids])
+        found: list[Encoded] = []
+        for whole, each, (vector, states) in zip(ids, tokens, read, strict=True):
+            offsets = np.reshape(each.offsets, (-1, 2))[:most]
+            found.append(Encoded(vector if len(whole) <= most else self._vector(whole), offsets, states))
+        return found
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, its two special ones included."""
         return [len(self._tokens(text)) for text in texts]
 
     def _embed(self, text: str) -> Vectors:
-        ids = self._ids(text)
+        return self._vector(self._ids(text))
+
+    def _vector(self, ids: NDArray[np.int64]) -> Vectors:
         if len(ids) <= self.max_tokens:
             return self._encode(ids)
         mean = np.mean([self._encode(window) for window in windows(ids, self.max_tokens)], axis=0)
         return mean / np.linalg.norm(mean)
-
-    def _read(self, text: str, graph: BuiltGraph) -> Encoded:
-        tokens = self._encoding(text)
-        ids, most = np.array(tokens.ids, np.int64), self.max_tokens
-        vector, states = graph.states(ids[:most])
-        whole = vector if len(ids) <= most else self._embed(text)
-        return Encoded(whole, np.reshape(tokens.offsets, (-1, 2))[:most], states)
 
     def _ids(self, text: str) -> NDArray[np.int64]:
         return np.array(self._tokens(text), np.int64)

@@ -20,6 +20,7 @@ from kowai.embedding.tensors import Tensors
 LOUD_SHARE = 8  # one unit in eight
 DEEPEST_GELU = 0.17  # gelu stays above -0.17, so a row divided by its maximum, or by this, stays within [-1, 1]
 TINY = 1e-9
+APART = "apart"
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -34,7 +35,7 @@ class Layer:
 
     def exact(self, hidden: str) -> str:
         query, key, value = (self.dense(hidden, f"attention.self.{name}") for name in ("query", "key", "value"))
-        mixed = self.dense(self.attend(query, key, value), "attention.output.dense")
+        mixed = self.dense(self.attend(query, key, value, APART), "attention.output.dense")
         hidden = self.norm(self.graph.add("Add", hidden, mixed), "attention.output.LayerNorm")
         inner = self.graph.add("Gelu", self.dense(hidden, "intermediate.dense"), domain=FUSED)
         fed = self.dense(inner, "output.dense")
@@ -64,9 +65,9 @@ class Layer:
         inner = self.gelu(self.int8_rows(plain, size, inward[quiet] * scale, TINY), bias[quiet])
         return self.graph.add("Add", total, self.int8_rows(inner, inner, outward[:, quiet], DEEPEST_GELU))
 
-    def attend(self, query: str, key: str, value: str) -> str:
-        heads = self.bert.num_attention_heads
-        return self.graph.add("MultiHeadAttention", query, key, value, domain=FUSED, num_heads=heads)
+    def attend(self, query: str, key: str, value: str, *bias: str) -> str:
+        heads, unused = self.bert.num_attention_heads, ("", "") if bias else ()
+        return self.graph.add("MultiHeadAttention", query, key, value, *unused, *bias, domain=FUSED, num_heads=heads)
 
     def gelu(self, hidden: str, bias: Matrix) -> str:
         return self.graph.add("BiasGelu", hidden, self.graph.constant(bias), domain=FUSED)

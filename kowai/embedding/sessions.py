@@ -1,6 +1,6 @@
 """Graphs run by ONNX Runtime, one text at a time: those built here, and those that came ready."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ Encode = Callable[[Ids], Vector]
 
 FEW_DISTINCT = 48  # over fewer different tokens the errors of eight bits do not average out
 LEAST_COSINE = 0.999
+UNSEEN = np.float32(-10_000)  # added to the score of a token of another text, whose weight it makes zero
 # Processors without VNNI add pairs of products in 16 bits, which overflow unless both factors are unsigned.
 UNSIGNED = {"session.x64quantprecision": "1"}
 
@@ -26,7 +27,7 @@ UNSIGNED = {"session.x64quantprecision": "1"}
 def open_session(checkpoint: Checkpoint, cache: Path, sample: Ids) -> Encode:
     """Return what turns the token ids of one text into a unit vector; it is tried on `sample` first."""
     if checkpoint.exported is None:
-        return _most_trusted(cached_graph(checkpoint, cache), sample)
+        return _most_trusted(cached_graph(checkpoint, cache), checkpoint.pooling, sample)
     try:
         encode = ExportedGraph(_session(checkpoint.exported), checkpoint.pooling)
         length = len(encode(sample))
@@ -37,10 +38,10 @@ def open_session(checkpoint: Checkpoint, cache: Path, sample: Ids) -> Encode:
     return encode
 
 
-def _most_trusted(path: Path, sample: Ids) -> "BuiltGraph":
-    graph = BuiltGraph(_session(path))
+def _most_trusted(path: Path, pooling: str, sample: Ids) -> "BuiltGraph":
+    graph = BuiltGraph(_session(path), pooling)
     if graph.agreement(sample) < LEAST_COSINE:
-        graph = BuiltGraph(_session(path, UNSIGNED))
+        graph = BuiltGraph(_session(path, UNSIGNED), pooling)
         graph.trusted = graph.agreement(sample) >= LEAST_COSINE
     return graph
 
@@ -48,20 +49,34 @@ def _most_trusted(path: Path, sample: Ids) -> "BuiltGraph":
 class BuiltGraph:
     """Compute short and repetitive texts in float32, all others mostly in eight bits."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, pooling: str) -> None:
         self._session = session
+        self._pooling = pooling
         self.trusted = True
 
     def __call__(self, ids: Ids) -> Vector:
         return self.run(ids, exact=self._is_delicate(ids))
 
-    def states(self, ids: Ids) -> tuple[Vector, States]:
-        """Return the vector with the tokens' states before the first layer and after the last: (2, tokens, width)."""
-        vector, first, last = self._session.run(None, {"ids": ids[None], "exact": np.array(self._is_delicate(ids))})
-        return vector[0], np.concatenate([first, last])
+    def states(self, texts: Sequence[Ids]) -> list[tuple[Vector, States]]:
+        """Return vectors with the tokens' states before the first layer and after the last: (2, tokens, width).
+
+        All texts in float32 are computed by one run, which reads the weights once.
+        """
+        delicate = [self._is_delicate(ids) for ids in texts]
+        together = iter(self._states([ids for ids, exact in zip(texts, delicate, strict=True) if exact], exact=True))
+        alone = ([ids] for ids, exact in zip(texts, delicate, strict=True) if not exact)
+        return [next(together) if exact else self._states(next(alone), exact=False)[0] for exact in delicate]
+
+    def _states(self, texts: Sequence[Ids], *, exact: bool) -> list[tuple[Vector, States]]:
+        if not texts:
+            return []
+        _, first, last = self._session.run(None, _given(texts, exact=exact))
+        ends = np.cumsum([len(ids) for ids in texts])[:-1]
+        each = np.split(np.concatenate([first, last]), ends, axis=1)
+        return [(_pooled(states[1], self._pooling), states) for states in each]
 
     def run(self, ids: Ids, *, exact: bool) -> Vector:
-        return self._session.run(None, {"ids": ids[None], "exact": np.array(exact)})[0][0]
+        return self._session.run(None, _given([ids], exact=exact))[0][0]
 
     def _is_delicate(self, ids: Ids) -> bool:
         return not self.trusted or len(np.unique(ids)) < FEW_DISTINCT
@@ -85,9 +100,24 @@ class ExportedGraph:
         row = ids[None]
         given = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
         output = self._session.run([self._output], {name: given[name] for name in self._inputs})[0][0]
-        if output.ndim == 2:
-            output = output[0] if self._pooling == "cls" else output.mean(axis=0)
-        return (output / np.linalg.norm(output)).astype(np.float32)
+        return _pooled(output, self._pooling) if output.ndim == 2 else _unit(output)
+
+
+def _given(texts: Sequence[Ids], *, exact: bool) -> dict[str, Any]:
+    """Return what the graph takes: texts one after the other, each with places of its own and blind to the others."""
+    lengths = [len(ids) for ids in texts]
+    own = np.repeat(np.arange(len(texts)), lengths)
+    apart = np.where(own[:, None] == own, np.float32(0), UNSEEN)[None, None]
+    places = np.concatenate([np.arange(length) for length in lengths])
+    return {"ids": np.concatenate(texts)[None], "places": places[None], "exact": np.array(exact), "apart": apart}
+
+
+def _pooled(states: States, pooling: str) -> Vector:
+    return _unit(states[0] if pooling == "cls" else states.mean(axis=0))
+
+
+def _unit(vector: NDArray[Any]) -> Vector:
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def _session(path: Path, options: Mapping[str, str] | None = None) -> Any:

@@ -14,7 +14,7 @@ from kowai.extraction.sentence_features import Close, sentence_features
 from kowai.quoting import Embed
 from kowai.types import Passage
 
-Read = Callable[[Sequence[str]], Awaitable[Sequence[Encoded] | None]]
+Read = Callable[[str, Sequence[str]], Awaitable[Sequence[Encoded] | None]]  # a question first, then sentences
 
 
 class Field(NamedTuple):
@@ -32,7 +32,7 @@ class Field(NamedTuple):
         return features | alignment(self.tokens, field) if self.tokens else features
 
 
-async def unread(texts: Sequence[str]) -> None:
+async def unread(question: str, sentences: Sequence[str]) -> None:
     """Show the states of no tokens."""
 
 
@@ -41,8 +41,9 @@ async def find(question: Asked, passages: Sequence[Passage], embed: Embed, read:
     places = shortlist(question, gather(question, passages)) if question.terms else []
     if not places:
         return Field(question, None, ())
-    texts = [question.text, *(evidence.sentences[at].text for evidence, at in places)]
-    encoded = await read(texts)
+    said = [evidence.sentences[at].text for evidence, at in places]
+    texts = [question.text, *said]
+    encoded = await read(question.text, said)
     vectors = await embed(texts) if encoded is None else np.array([each.vector for each in encoded])
     cosines: list[float] = (vectors[1:] @ vectors[0]).tolist()
     tokens = [tokens_of(*each) for each in zip(texts, encoded, strict=True)] if encoded else [None] * len(texts)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 
+from blocks import embedder
 from blocks.embedder import Embedder, local_model
 from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfigured
 from kowai.settings import settings
@@ -102,10 +103,20 @@ async def test_an_endpoint_is_asked_in_its_own_terms(endpoint: Any) -> None:
 
 
 async def test_only_the_built_in_model_shows_the_states_of_tokens(endpoint: Any) -> None:
-    assert await remote(endpoint).read(["a text"]) is None
-    assert await Embedder(document_prefix="passage: ").read(["a text"]) is None
-    (encoded,) = await Embedder().read(["a text"]) or []
-    assert encoded.states.shape == (2, 4, 384)
+    assert await remote(endpoint).read("a question", ["a text"]) is None
+    assert await Embedder(document_prefix="passage: ").read("a question", ["a text"]) is None
+    asked, encoded = await Embedder().read("a question", ["a longer text"]) or []
+    assert (asked.states.shape, encoded.states.shape) == ((2, 4, 384), (2, 5, 384))
+
+
+async def test_a_question_is_read_once_to_search_for_it_and_to_judge_sentences() -> None:
+    embedder._read_question.cache_clear()
+    question = "Who reads a question twice?"
+    (vector,) = await Embedder().embed([question], purpose="query")
+    asked, *others = await Embedder().read(question, ["one", "two of them", "three"]) or []
+    assert np.array_equal(asked.vector, vector)
+    assert [len(each.offsets) for each in others] == [3, 5, 3]
+    assert embedder._read_question.cache_info().hits == 1
 
 
 async def test_no_text_asks_nobody(endpoint: Any) -> None:

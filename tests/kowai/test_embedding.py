@@ -102,7 +102,20 @@ def test_the_states_of_a_texts_tokens_come_with_their_places_and_have_its_vector
     assert encoded.states.shape == (2, len(words), 384)
     mean = encoded.states[1].mean(axis=0)
     assert np.allclose(encoded.vector, mean / np.linalg.norm(mean), atol=1e-5)
-    assert np.array_equal(encoded.vector, encoder.embed([text])[0])
+    assert np.allclose(encoded.vector, encoder.embed([text])[0], atol=1e-6)
+
+
+def test_texts_that_are_read_together_stay_strangers_to_one_another(encoder: TextEncoder) -> None:
+    texts = ["Rain fell.", "", "Who wrote it, and when?", LONG, "word " * 1000]
+    together = encoder.read(texts)
+    for one, (alone,) in zip(together, (encoder.read([text]) for text in texts), strict=True):
+        assert np.array_equal(one.offsets, alone.offsets)
+        assert np.allclose(one.states, alone.states, atol=1e-4)
+        assert np.allclose(one.vector, alone.vector, atol=1e-6)
+
+
+def test_nothing_read_is_nothing_found(encoder: TextEncoder) -> None:
+    assert encoder.read([]) == []
 
 
 def test_the_states_of_a_long_text_end_where_it_is_cut_off(encoder: TextEncoder) -> None:
@@ -142,7 +155,7 @@ def test_a_processor_that_overflows_is_found_out(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(sessions, "_session", session)
     ids = np.arange(100)
-    graph = sessions._most_trusted(Path(), ids)
+    graph = sessions._most_trusted(Path(), "mean", ids)
     assert graph.trusted == helps
     assert graph(ids).tolist() == [1.0, 0.0]
 

@@ -51,8 +51,8 @@ def drafts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return encoder.embed(texts)
 
-    async def read(texts: Sequence[str]) -> list[Encoded]:
-        return encoder.read(texts)
+    async def read(question: str, sentences: Sequence[str]) -> list[Encoded]:
+        return encoder.read([question, *sentences])
 
     def answer(question: str) -> Draft:
         near = np.argsort(-(vectors @ encoder.embed([question])[0]))[:5]

@@ -52,8 +52,8 @@ async def asked(encoder: TextEncoder, question: str, *texts: str, several: bool 
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return encoder.embed(texts)
 
-    async def read(texts: Sequence[str]) -> list[Encoded]:
-        return encoder.read(texts)
+    async def read(question: str, sentences: Sequence[str]) -> list[Encoded]:
+        return encoder.read([question, *sentences])
 
     passages = [passage(text, number) for number, text in enumerate(texts, 1)]
     draft = await extract(question, passages, embed, read=read, several=several)
