@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.conftest import memory
+
 ROOT = Path(__file__).parent.parent
 KOWAI = Path(sys.executable).parent / "kowai"
 PATIENCE = 240.0
@@ -73,7 +75,7 @@ def eventually(check: Callable[[], Any], seconds: float = 90.0) -> Any:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Running]:
-    with tempfile.TemporaryDirectory(prefix="kowai-up-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="kowai-up-", dir=memory(), ignore_cleanup_errors=True) as folder:
         state, port, prefect_port = Path(folder) / "state", free_port(), free_port()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         environment |= {"KOWAI_STATE": str(state), "KOWAI_PORT": str(port), "KOWAI_PREFECT_PORT": str(prefect_port)}

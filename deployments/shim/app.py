@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -77,11 +78,19 @@ class Shim(FastAPI):
         return Gate(super().build_middleware_stack())
 
 
+@cache
+def _doors() -> APIRouter:
+    """Include every router once a process: FastAPI works out what a route takes anew wherever it is included."""
+    doors = APIRouter()
+    for router in discover("deployments.shim.routes", APIRouter).values():
+        doors.include_router(router)
+    return doors
+
+
 def create_app() -> FastAPI:
     """Return the application with every router and one shape of error."""
     app = Shim(title="KowAI", version=version("kowai"), description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
-    for router in discover("deployments.shim.routes", APIRouter).values():
-        app.include_router(router)
+    app.router.routes.extend(_doors().routes)
     add_error_handlers(app)
     if origins := settings().origins:
         app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), **CROSS_ORIGIN)

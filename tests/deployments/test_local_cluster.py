@@ -3,7 +3,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from deployments.local.preparation import clear_leftovers
 from deployments.local.record import birth
 from deployments.local.stack import embedded_database
 from kowai.errors import CannotStart
+from tests.conftest import quick_folder
 
 CODE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 MAKE = (sys.executable, "-m", "deployments.local.cluster")
@@ -40,7 +40,7 @@ def pretend(folder: Path, *names: str, version: str = cluster.MAJOR) -> None:
 
 def new_place() -> Layout:
     """Return a state directory that PostgreSQL's user may pass through, unlike those below pytest's own."""
-    place = Layout(Path(tempfile.mkdtemp(prefix="kowai-cluster-")))
+    place = Layout(quick_folder("kowai-cluster-"))
     place.root.chmod(0o711)
     make_folders(place)
     return place

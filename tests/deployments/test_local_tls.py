@@ -65,7 +65,8 @@ async def test_our_own_clients_reach_the_certificate_they_were_given_and_no_othe
     chosen = secured(certificate, key, free_port())
     keep_certificate(place, chosen)
     files = dict(zip(("ssl_certfile", "ssl_keyfile"), tls_arguments(chosen)[1::2], strict=True))
-    config = uvicorn.Config(hello, port=chosen.port, log_level="warning", lifespan="off", **files)
+    files |= {"log_level": "error", "timeout_graceful_shutdown": 1}  # our client keeps its connection
+    config = uvicorn.Config(hello, port=chosen.port, lifespan="off", **files)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from deployments.local.layout import Layout
 from deployments.local.ports import free_port
 from deployments.local.record import StackRecord, read_record
 from deployments.local.secret_files import read_secret
+from tests.conftest import quick_folder
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ class Installation:
     """Hold a state directory, its ports and how to run `kowai` with them."""
 
     def __init__(self) -> None:
-        self.place = Layout(Path(tempfile.mkdtemp(prefix="kowai-up-")) / "state")
+        self.place = Layout(quick_folder("kowai-up-") / "state")
         self.place.root.parent.chmod(0o711)
         own = {"KOWAI_STATE": str(self.place.root), "KOWAI_PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
         own["KOWAI_PREFECT_PORT"] = str(free_port())

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from psycopg import sql
 
+from deployments.shim.app import app
 from deployments.shim.identity import Permission, anyone
 from kowai.permissions import LEAST_ROLE, ROLES
 from kowai.settings import settings
@@ -62,15 +64,16 @@ def declared(dependant: Any) -> str | None:
     return found[0] if found else None
 
 
-def operations(people: People) -> list[Operation]:
+@cache
+def operations() -> list[Operation]:
     routes = {
         (method, route.path): route
-        for route in iter_route_contexts(people.app.routes)
+        for route in iter_route_contexts(app.routes)
         for method in getattr(route, "methods", None) or ()
     }
     described = [
         Operation(method.upper(), path, details, declared(routes[method.upper(), path].dependant))
-        for path, verbs in people.app.openapi()["paths"].items()
+        for path, verbs in app.openapi()["paths"].items()
         for method, details in verbs.items()
     ]
     return [*described, *PREFECT]
@@ -222,11 +225,11 @@ def _filled(path: str, value: str) -> str:
 
 async def probe(people: People, attacker: UUID, victim: Victim) -> tuple[int, list[str]]:
     """Call every operation as everybody with the victim's ids; return how many calls, and what went wrong."""
-    whole, count, wrong = people.app.openapi(), 0, list[str]()
+    whole, count, wrong = app.openapi(), 0, list[str]()
     for role in (None, *ROLES):
         token = await people.key(attacker, role) if role else None
         async with people.calling(token) as client:
-            for operation in operations(people):
+            for operation in operations():
                 if operation.permission == "tenants.manage" and role == "platform_admin":
                     continue  # whose business other tenants are
                 content = operation.details.get("requestBody", {}).get("content", {})
@@ -301,7 +304,7 @@ async def test_taking_away_any_one_policy_is_found(
 async def test_taking_away_any_one_permission_is_found(
     unlimited: None, people: People, tenant: UUID, permission: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guarded = [operation for operation in operations(people) if operation.permission == permission]
+    guarded = [operation for operation in operations() if operation.permission == permission]
     assert guarded
     monkeypatch.setitem(LEAST_ROLE, permission, "viewer")
     async with people.admin(tenant, "viewer") as viewer:

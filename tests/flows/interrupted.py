@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from blocks import connections
-from blocks.embedder import Embedder
+from blocks.embedder import Embedder, local_model
 from blocks.policy import Policy
 from tasks import step as steps
 
@@ -71,6 +71,7 @@ def main() -> None:
 
     for kind in (Embedder, Policy):  # nobody answers who could be asked for blocks
         connections._known[kind] = connections.Known(None, time.monotonic() + 1e6)
+    local_model()  # it has no threads yet, so that a fork can use it
     for line in sys.stdin:
         ingestion_id, tenant_id, boundary = line.split()
         known = UUID(ingestion_id), UUID(tenant_id)

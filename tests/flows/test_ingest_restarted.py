@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -22,7 +21,7 @@ from flows import ingest
 from kowai.settings import settings
 from tasks.receive import receive_ingestion
 from tasks.step import traced
-from tests.conftest import PASSWORD, database_named, make_tenant
+from tests.conftest import PASSWORD, database_named, make_tenant, quick_folder
 from tests.flows.test_ingest_killed import WRITTEN, written
 
 DOCUMENTS = 24
@@ -49,7 +48,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="kowai-test-"))
+    folder = quick_folder("kowai-test-")
     cluster = Cluster(folder / "pg")
     yield cluster
     cluster.server.stop()
