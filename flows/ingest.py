@@ -66,7 +66,7 @@ async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -
     while items := await claim(ingestion_id, tenant_id, size):
         try:
             readings = await inspect_documents(await read(items, tenant_id), tenant_id)
-            while not await index(readings, await embed_chunks(readings), tenant_id):
+            while not await index(readings, await embed_chunks(readings, tenant_id), tenant_id):
                 pass  # the vector space was switched meanwhile
             size = batch_of([len(reading.chunks) for reading in readings])
             await compare_documents(tenant_id, items=[item.id for item in items])

@@ -2,6 +2,7 @@
 # ruff: noqa: S608 -- only constants are put into the text
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +13,14 @@ from kowai.types import Chunk
 TITLE_WEIGHT = 2
 HEADING_WEIGHT = 1
 LARGEST = 32_767  # a smallint
+FEW_VECTORS = 10_000  # of a tenant: comparing so many one by one beats any index
+
+# The graph is the dearest part of writing a vector, and a small tenant's searches never look at it: the first vectors
+# of every tenant stay outside and are compared one by one.
+IN_GRAPH = f"""(
+  select coalesce(sum(chunks), 0) >= {FEW_VECTORS} from term_count
+  where tenant_id = (select current_tenant()) and term = ''
+)"""
 
 
 def stem(word: str) -> str:
@@ -105,6 +114,7 @@ class ChunkColumns(NamedTuple):
     heading_path: list[str]
     text: list[str]
     embedding: list[Any]
+    digest: list[UUID]
 
 
 class WordColumns(NamedTuple):
@@ -120,8 +130,10 @@ WRITE_CHUNKS = f"""
 with new as materialized (
   select nextval(pg_get_serial_sequence('chunk', 'id')) as id, new.* from unnest(
     %(document_id)b::uuid[], %(version)b::integer[], %(ordinal)b::integer[], %(start_char)b::integer[],
-    %(end_char)b::integer[], %(page)b::integer[], %(heading_path)b::text[], %(text)b::text[], %(embedding)b::halfvec[]
-  ) with ordinality as new(document_id, version, ordinal, start_char, end_char, page, heading_path, text, embedding, no)
+    %(end_char)b::integer[], %(page)b::integer[], %(heading_path)b::text[], %(text)b::text[], %(embedding)b::halfvec[],
+    %(digest)b::uuid[]
+  ) with ordinality as new(document_id, version, ordinal, start_char, end_char, page, heading_path, text, embedding,
+    digest, no)
 ), occurrence as materialized (
   select * from unnest(%(chunk)b::integer[], %(word)b::text[], %(times)b::integer[]) as occurrence(no, word, times)
 ), stem as materialized (
@@ -137,8 +149,8 @@ with new as materialized (
   select id, (select current_tenant()), document_id, version, ordinal, start_char, end_char, page, heading_path, text,
     length from new join size using (no)
 ), vectors as (
-  insert into chunk_vector (chunk_id, space_id, tenant_id, embedding)
-  select id, %(space_id)s, (select current_tenant()), embedding from new
+  insert into chunk_vector (chunk_id, space_id, tenant_id, embedding, in_graph, digest)
+  select id, %(space_id)s, (select current_tenant()), embedding, {IN_GRAPH}, digest from new
 )
 insert into posting (tenant_id, term, chunk_id, frequency, length)
 select (select current_tenant()), term, id, least(frequency, {LARGEST}), least(length, {LARGEST})
@@ -146,11 +158,19 @@ from (select * from found union all select no, '', length from size) as held
 join size using (no) join new using (no) order by term, id
 """
 
+# The vectors of texts that the tenant's knowledge holds already.
+KNOWN_VECTORS = """
+select asked.digest, known.embedding from unnest(%(digests)s::uuid[]) as asked(digest) cross join lateral (
+  select halfvec_send(embedding) as embedding from chunk_vector
+  where tenant_id = (select current_tenant()) and digest = asked.digest and space_id = %(space_id)s limit 1
+) as known
+"""
+
 
 def chunk_columns(documents: Iterable[IndexedDocument]) -> ChunkColumns:
     """Return the chunks of several documents, numbered through in this order."""
     rows: list[tuple[Any, ...]] = [
-        (document.document_id, document.version, *chunk, vector)
+        (document.document_id, document.version, *chunk, vector, digest_of(embedded_text(document.title, chunk)))
         for document in documents
         for chunk, vector in zip(document.chunks, document.vectors, strict=True)
     ]
@@ -167,6 +187,11 @@ def word_columns(documents: Iterable[IndexedDocument]) -> WordColumns:
         columns.word.extend(counts)
         columns.times.extend(counts.values())
     return columns
+
+
+def digest_of(text: str) -> UUID:
+    """Return what the vector of a text is found again by: 128 bits of its SHA-256."""
+    return UUID(bytes=sha256(text.encode(errors="replace")).digest()[:16])
 
 
 def embedded_text(title: str | None, chunk: Chunk) -> str:

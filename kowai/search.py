@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kowai.filters import Filters, condition
-from kowai.indexing import stem
+from kowai.indexing import FEW_VECTORS, stem
 from kowai.ranking import Wanted
 from kowai.terms import counted, plain_words
 
@@ -51,7 +51,7 @@ class Survey(NamedTuple):
 
         One by one costs time in proportion to the tenant; the index, to how many strangers it meets on the way.
         """
-        return self.chunks <= max(10_000, math.isqrt(2_000 * self.vectors))
+        return self.chunks <= max(FEW_VECTORS, math.isqrt(2_000 * self.vectors))
 
 
 class Weighted(NamedTuple):
@@ -217,7 +217,15 @@ def _exact_dense(holds: str, few: bool, space_id: int, _dimensions: int) -> str:
 
 
 def _indexed_dense(holds: str, _few: bool, space_id: int, dimensions: int) -> str:
+    """Look up the graph, and compare the vectors that are outside of it one by one."""
+    own = f"v.tenant_id = (select current_tenant()) and v.space_id = {space_id:d}"
+    distance = f"v.embedding::halfvec({dimensions:d}) <=> %(vector)s::halfvec({dimensions:d})"
     return f"""
-  select v.chunk_id from chunk_vector as v
-  {_admits(holds, "v") or "where true"} and v.tenant_id = (select current_tenant()) and v.space_id = {space_id:d}
-  order by v.embedding::halfvec({dimensions:d}) <=> %(vector)s::halfvec({dimensions:d}) limit %(pool)s"""
+  select chunk_id from (
+    (select v.chunk_id, {distance} as distance from chunk_vector as v
+     {_admits(holds, "v") or "where true"} and {own} and v.in_graph order by {distance} limit %(pool)s)
+    union all
+    (select chunk_id, distance from (
+       select v.chunk_id, {distance} as distance from chunk_vector as v where {own} and not v.in_graph offset 0
+     ) as outside {_admits(holds, "outside")} order by distance, chunk_id limit %(pool)s)
+  ) as proposed order by distance, chunk_id limit %(pool)s"""

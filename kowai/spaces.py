@@ -1,5 +1,7 @@
 """Vector spaces: one is current, another may be built beside it, and no search sees half of each."""
 
+from kowai.indexing import IN_GRAPH
+
 # What decides which space is current holds this lock alone; who writes vectors of the current one shares it.
 LOCK = "select pg_advisory_xact_lock(4072002)"
 
@@ -12,7 +14,7 @@ begin
   insert into embedding_space (model, dimensions, embedder, state) values (wanted, size, block, as_state)
   returning id into made;
   execute format('create index ix_space_%s on chunk_vector using hnsw ((embedding::halfvec(%s)) halfvec_cosine_ops)'
-                 ' with (m = 16, ef_construction = 64) where space_id = %1$s', made, size);
+                 ' with (m = 16, ef_construction = 64) where space_id = %1$s and in_graph', made, size);
   return made;
 end $$
 """
@@ -95,12 +97,14 @@ def clothe(chunks: str, vectors: str) -> str:
 
     No foreign key holds today's vectors to their chunks, so the lock does.
     """
-    lock = "for key share" if chunks == "chunk" else ""
+    today = chunks == "chunk"
+    lock, columns, values = ("for key share", ", in_graph, digest", f", {IN_GRAPH}, digest") if today else ("", "", "")
     return f"""
 with held as materialized (select id, tenant_id from {chunks} where id = any(:ids) order by id {lock})
-insert into {vectors} (chunk_id, space_id, tenant_id, embedding)
-select held.id, :space, held.tenant_id, cast(new.embedding as halfvec)
-from unnest(cast(:ids as bigint[]), cast(:embeddings as text[])) as new(id, embedding) join held using (id)
+insert into {vectors} (chunk_id, space_id, tenant_id, embedding{columns})
+select held.id, :space, held.tenant_id, cast(new.embedding as halfvec){values}
+from unnest(cast(:ids as bigint[]), cast(:embeddings as text[]), cast(:digests as uuid[]))
+  as new(id, embedding, digest) join held using (id)
 on conflict do nothing
 """  # noqa: S608
 

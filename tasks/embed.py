@@ -1,18 +1,20 @@
 """Give every chunk of a batch its vector."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from blocks.connections import NAME
+from blocks.connections import NAME, database
 from blocks.embedder import Space
-from kowai.indexing import embedded_text
+from kowai.indexing import KNOWN_VECTORS, digest_of, embedded_text
 from tasks import metered
+from tasks.indexing_sql import driver, matrix
 from tasks.read import Reading
-from tasks.spaces import current_embedder
+from tasks.spaces import StoredSpace, current_in
 from tasks.step import patient_step
 
 
@@ -25,12 +27,34 @@ class Embedded(NamedTuple):
 
 
 @patient_step
-async def embed_chunks(readings: Sequence[Reading]) -> Embedded:
-    """Embed all chunks of a batch in one call, by the current space's embedder."""
-    block = await current_embedder()
+async def embed_chunks(readings: Sequence[Reading], tenant_id: UUID) -> Embedded:
+    """Embed the chunks of a batch in one call, by the current space's embedder; what is embedded already is not again.
+
+    That is a text that the tenant's knowledge holds, or that another chunk of the batch has.
+    """
     documents = [reading for reading in readings if reading.document is not None]
     texts = [embedded_text(reading.called, chunk) for reading in documents for chunk in reading.chunks]
-    vectors, space = await metered.embed(texts, purpose="document", block=block)
-    ends = np.cumsum([len(reading.chunks) for reading in documents])
-    rows = np.split(vectors, ends[:-1]) if documents else []
-    return Embedded(space, {reading.item_id: row for reading, row in zip(documents, rows, strict=True)}, block)
+    digests = [digest_of(text) for text in texts]
+    async with (await database()).transaction(tenant_id) as connection:
+        current = await current_in(connection)
+        known = await _known(connection, digests, current) if current and texts else {}
+    block = current.embedder if current else NAME
+    new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known}
+    vectors, space = await metered.embed(list(new.values()), purpose="document", block=block)
+    if known and current and space != current.space:  # the block was changed: its vectors go with no others
+        known, new = {}, dict(zip(digests, texts, strict=True))
+        vectors, space = await metered.embed(list(new.values()), purpose="document", block=block)
+    found = known | dict(zip(new, vectors, strict=True))
+    rows = iter([found[digest] for digest in digests])
+    stacked = {one.item_id: np.array([next(rows) for _ in one.chunks], np.float32) for one in documents}
+    return Embedded(space, stacked, block)
+
+
+async def _known(
+    connection: AsyncConnection, digests: Sequence[UUID], space: StoredSpace
+) -> dict[UUID, NDArray[np.float32]]:
+    """Return the vectors that texts of these digests have in the tenant's knowledge."""
+    wanted: dict[str, Any] = {"space_id": space.id, "digests": list(set(digests))}
+    cursor = await (await driver(connection)).execute(KNOWN_VECTORS, wanted, binary=True)
+    rows = await cursor.fetchall()
+    return dict(zip([row[0] for row in rows], matrix([row[1] for row in rows], space.dimensions), strict=True))

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, LiteralString, cast
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector_async
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,3 +30,10 @@ async def write_chunks(connection: AsyncConnection, documents: Sequence[IndexedD
     vectors = {"embedding": [HalfVector(vector) for vector in chunks.embedding]}
     parameters = chunks._asdict() | vectors | word_columns(documents)._asdict() | {"space_id": space_id}
     await raw.execute(cast("LiteralString", WRITE_CHUNKS), parameters)
+
+
+def matrix(sent: Sequence[bytes | None], dimensions: int) -> NDArray[np.float32]:
+    """Return what halfvec_send wrote, a row each: two 16-bit integers, then big-endian half floats."""
+    none = bytes(4 + 2 * dimensions)
+    halves = np.frombuffer(b"".join(row or none for row in sent), ">f2").reshape(len(sent), 2 + dimensions)
+    return halves[:, 2:].astype(np.float32)

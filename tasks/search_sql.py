@@ -14,7 +14,7 @@ from kowai.ranking import Candidate, Wanted, rank
 from kowai.search import Statement, Vector, find, survey, surveyed, weigh
 from kowai.types import Passage
 from tasks.history import knowledge_of, titled
-from tasks.indexing_sql import driver
+from tasks.indexing_sql import driver, matrix
 
 POOL = 100
 # The text between is the document's own, so that what overlaps comes once and citations still count its characters.
@@ -107,7 +107,7 @@ async def propose(
     rows = await _rows(connection, find(vector, known, weighted, filters, space_id=known.space_id, pool=pool))
     if not rows:
         return None
-    vectors = _matrix([row[-1] for row in rows], len(vector))
+    vectors = matrix([row[-1] for row in rows], len(vector))
     return Found([Candidate(*row[:-1]) for row in rows], vectors, weighted.wanted)
 
 
@@ -115,9 +115,3 @@ async def _rows(connection: AsyncConnection, statement: Statement) -> Sequence[S
     sql, parameters = statement
     cursor = await (await driver(connection)).execute(cast("LiteralString", sql), parameters, binary=True)
     return await cursor.fetchall()
-
-
-def _matrix(sent: Sequence[bytes | None], dimensions: int) -> NDArray[np.float32]:
-    """Return what halfvec_send wrote, a row each: two 16-bit integers, then big-endian half floats."""
-    none = bytes(4 + 2 * dimensions)
-    return np.frombuffer(b"".join(row or none for row in sent), ">f2").reshape(len(sent), -1)[:, 2:].astype(np.float32)

@@ -1,5 +1,6 @@
 """Give stored chunks their vectors in one space."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from blocks.connections import database
 from kowai import spaces
 from kowai.errors import SpaceMismatch
-from kowai.indexing import embedded_text
+from kowai.indexing import digest_of, embedded_text
 from kowai.terms import known_as
 from tasks import metered
 from tasks.spaces import StoredSpace
@@ -17,6 +18,14 @@ from tasks.spaces import StoredSpace
 BATCH = 256
 
 Home = tuple[str, str]
+
+
+class Clothing(NamedTuple):
+    """Hold a chunk's vector as pgvector writes it, and the digest of the text that it is of."""
+
+    id: int
+    embedding: str
+    digest: UUID
 
 
 class Given(NamedTuple):
@@ -44,8 +53,8 @@ async def bare(connection: AsyncConnection, space: StoredSpace, home: Home, afte
     return list((await connection.execute(text(spaces.bare(*home)), wanted)).all())
 
 
-async def embedded(rows: list[Any], space: StoredSpace) -> dict[int, str]:
-    """Return each chunk's vector as pgvector writes it. Raises SpaceMismatch when the embedder is of another space."""
+async def embedded(rows: list[Any], space: StoredSpace) -> list[Clothing]:
+    """Return each chunk's vector. Raises SpaceMismatch when the embedder is of another space."""
     texts = [embedded_text(known_as(row.title, row.external_id), row) for row in rows]
     vectors, made = await metered.embed(texts, purpose="document", block=space.embedder)
     if made != space.space:
@@ -53,10 +62,14 @@ async def embedded(rows: list[Any], space: StoredSpace) -> dict[int, str]:
             f"The embedder block '{space.embedder}' now makes vectors of {made.model} ({made.dimensions} dimensions), "
             f"the space is {space.model} ({space.dimensions}): set it back, or start `kowai reindex` again."
         )
-    return {row.id: str(vector.tolist()) for row, vector in zip(rows, vectors, strict=True)}
+    return [
+        Clothing(row.id, str(vector.tolist()), digest_of(content))
+        for row, vector, content in zip(rows, vectors, texts, strict=True)
+    ]
 
 
-async def clothe(connection: AsyncConnection, space: StoredSpace, home: Home, vectors: dict[int, str]) -> None:
+async def clothe(connection: AsyncConnection, space: StoredSpace, home: Home, vectors: Sequence[Clothing]) -> None:
     """Store vectors of chunks that are still there."""
-    values = {"space": space.id, "ids": list(vectors), "embeddings": list(vectors.values())}
+    ids, embeddings, digests = map(list, zip(*vectors, strict=True))
+    values = {"space": space.id, "ids": ids, "embeddings": embeddings, "digests": digests}
     await connection.execute(text(spaces.clothe(*home)), values)

@@ -107,14 +107,20 @@ class ChunkRow(Row, table=True):
 
 
 class ChunkVector(Row, table=True):
-    """Hold a chunk's vector in one space; each space has its own partial HNSW index."""
+    """Hold a chunk's vector in one space; each space has its own HNSW index of those that are `in_graph`."""
 
-    __table_args__ = (PrimaryKeyConstraint("chunk_id", "space_id"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("chunk_id", "space_id"),
+        Index("ix_chunk_vector_outside", "tenant_id", "space_id", postgresql_where=text("not in_graph")),
+        Index("ix_chunk_vector_digest", "tenant_id", "digest"),
+    )
 
     chunk_id: int = Field(sa_column=Column(BigInteger))
     space_id: int = Field(foreign_key="embedding_space.id")
     tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE", index=True)
     embedding: Any = Field(sa_column=Column(HALFVEC(), nullable=False))
+    in_graph: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    digest: UUID | None = Field(default=None, description="What its text is found again by; null is unknown.")
 
 
 class Posting(Row, table=True):

@@ -178,10 +178,11 @@ async def test_items_are_taken_over_when_their_run_has_ended_and_not_before(
         assert await claim(ingestion_id, tenant, 1) == []
     (taken_over,) = await claim(ingestion_id, tenant, 1)
     readings = await read(first, tenant)
-    await index(readings, await embed_chunks(readings), tenant)  # by one that does not know that it was taken for dead
+    embedded = await embed_chunks(readings, tenant)
+    await index(readings, embedded, tenant)  # by one that does not know that it was taken for dead
     assert (await read_ledger(ingestion_id, tenant)).indexed == 0
     readings = await read([taken_over], tenant)
-    await index(readings, await embed_chunks(readings), tenant)
+    await index(readings, await embed_chunks(readings, tenant), tenant)
     assert (await read_ledger(ingestion_id, tenant)).indexed == 1
 
 

@@ -161,8 +161,8 @@ async def test_a_document_that_was_embedded_before_the_switch_is_embedded_again(
     from flows import ingest
     from tasks.embed import embed_chunks
 
-    async def then_switched(readings: Any) -> Any:
-        embedded = await embed_chunks(readings)
+    async def then_switched(readings: Any, tenant_id: UUID) -> Any:
+        embedded = await embed_chunks(readings, tenant_id)
         if embedded.space.model == "old":
             await reindex.fn("next")
         return embedded

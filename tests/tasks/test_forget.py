@@ -174,7 +174,7 @@ async def test_an_ingestion_under_way_does_not_bring_a_deleted_document_back(
     await reached("claimed")
     readings = await read(items, tenant)
     await reached("read")
-    embedded = await embed_chunks(readings)
+    embedded = await embed_chunks(readings, tenant)
     await reached("embedded")
     await index(readings, embedded, tenant)
     with traced():
@@ -190,7 +190,7 @@ async def test_deleting_while_indexing_leaves_nothing_whoever_comes_first(
         ingestion_id = await upload(tenant, f"{number}.txt")
         await accept(ingestion_id, tenant)
         readings = await read(await claim(ingestion_id, tenant, 10), tenant)
-        embedded = await embed_chunks(readings)
+        embedded = await embed_chunks(readings, tenant)
         await asyncio.gather(index(readings, embedded, tenant), forget(f"{number}.txt", tenant))
     assert await list_documents(tenant) == []
     assert mentions(database_url, SECRET) == []

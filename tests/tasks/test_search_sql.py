@@ -19,7 +19,7 @@ from blocks.database import Database
 from blocks.embedder import Space
 from kowai.errors import SpaceMismatch
 from kowai.filters import FilterInvalid
-from kowai.indexing import IndexedDocument
+from kowai.indexing import FEW_VECTORS, IndexedDocument
 from kowai.search import K1, B
 from kowai.types import Chunk, Passage
 from tasks.indexing_sql import driver, write_chunks
@@ -120,13 +120,27 @@ async def test_terms_beyond_the_budget_propose_nothing_but_count(
     assert await find(store, tenant, "black water petrol price tea") == whole
 
 
-async def test_the_vector_index_finds_what_comparing_every_vector_finds(
-    store: Database, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("inside", ["true", "false", "chunk_id % 2 = 0"], ids=["all", "none", "half"])
+async def test_the_vector_index_and_what_is_outside_of_it_find_what_comparing_every_vector_finds(
+    store: Database, tenant: UUID, monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> None:
     await add_all(store, tenant)
     exact = await find(store, tenant, "hot black water")
     never_exact(monkeypatch)
+    async with store.transaction(tenant) as connection:
+        await connection.execute(text(f"update chunk_vector set in_graph = {inside}"))
     assert await find(store, tenant, "hot black water") == exact
+    assert await names(store, tenant, "hot black water", external_id="tea.md") == ["tea.md"]
+
+
+async def test_vectors_enter_the_graph_once_a_tenant_is_large(store: Database, tenant: UUID) -> None:
+    async with store.transaction(tenant) as connection:
+        await add(connection, tenant, "tea.md", LIBRARY["tea.md"])
+        grown = "insert into term_count (tenant_id, term, chunks, occurrences) values (:tenant, '', :more, :more)"
+        await connection.execute(text(grown), {"tenant": tenant, "more": FEW_VECTORS - 1})
+        await add(connection, tenant, "coffee.md", LIBRARY["coffee.md"])
+        inside = text("select in_graph from chunk_vector order by chunk_id")
+        assert list(await connection.scalars(inside)) == [False, True]
 
 
 async def test_a_large_tenant_is_searched_through_its_space_s_index(
