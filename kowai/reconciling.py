@@ -3,6 +3,7 @@
 
 TRIES = 5  # a document that took so many workers along is left alone
 PATIENCE = "interval '15 minutes'"
+KEY_LIFE = "interval '1 day'"  # for how long a caller's own key stands for its request
 
 STUCK = "state = 'running' and not at_work(claimed_by)"
 
@@ -21,6 +22,7 @@ MEND = {
         delete from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)""",
     "postings without a chunk": """
         delete from posting p where not exists (select from chunk c where c.id = p.chunk_id)""",
+    "idempotency keys past their day": f"delete from idempotency_key where created_at < now() - {KEY_LIFE}",
 }
 
 # An ingestion that was not accepted as a whole has no walks, and may have no document yet.

@@ -17,6 +17,7 @@ from kowai.errors import InvalidInput, KowaiError, NotFound, TooLarge
 from kowai.personas import askable, personas
 from kowai.tables.batches import Batch
 from kowai.tables.batches import BatchItem as Row
+from tasks.outbox import Along
 from tasks.receive import UnknownPersona
 from tasks.step import step
 
@@ -58,7 +59,9 @@ class Counts(NamedTuple):
 
 
 @step
-async def receive_batch(order: Order, tenant_id: UUID, batch_id: UUID | None = None) -> UUID:
+async def receive_batch(
+    order: Order, tenant_id: UUID, batch_id: UUID | None = None, *, along: Along | None = None
+) -> UUID:
     """Store a batch with one item for each question and persona, and return its id; a dry run has no items.
 
     Raises UnknownPersona, TooManyItems, and NotFound for a set that is not there. The same `batch_id` is stored once.
@@ -77,6 +80,8 @@ async def receive_batch(order: Order, tenant_id: UUID, batch_id: UUID | None = N
         stored = postgresql.insert(Batch).values(**values).on_conflict_do_nothing()
         if (await connection.execute(stored)).rowcount and not order.dry_run:
             await connection.execute(ACCEPT, {"batch": batch_id})
+        if along is not None:
+            await along(connection, batch_id)
     return batch_id
 
 

@@ -1,7 +1,7 @@
 """What a caller's own key for a request stands for, so that a request that is sent again is not carried out again.
 
 Follows the Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header-07): another request under a key is 422,
-and one that comes while the first is being carried out waits for it, or is 409.
+and one that comes while the first is being carried out waits for it, or is 409. A key stands for its request for a day.
 """
 
 import asyncio
@@ -15,18 +15,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database
 from kowai.errors import KowaiError
+from kowai.reconciling import KEY_LIFE
+from tasks.outbox import Along
 
 PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.05
 
-# A claim that its process did not live to settle is free again after a minute, also for another request.
-CLAIM = text("""
+# Free again, also for another request: a key past its life, a claim that its process did not live to settle in a
+# minute, and the key of a question that nobody answered, which may be asked again.
+CLAIM = text(f"""
 insert into idempotency_key as k (id, tenant_id, request, leased_until)
 values (:id, :tenant_id, :request, clock_timestamp() + interval '1 minute')
-on conflict (id) do update set request = excluded.request, leased_until = excluded.leased_until
-  where k.outcome is null and k.leased_until < clock_timestamp()
+on conflict (id) do update
+  set request = excluded.request, leased_until = excluded.leased_until, outcome = null, created_at = now()
+  where k.created_at < now() - {KEY_LIFE} or (k.outcome is null and k.leased_until < clock_timestamp())
+    or exists (select from query q where q.id = k.outcome and q.status in ('failed', 'stopped'))
 returning leased_until
-""")
+""")  # noqa: S608 -- a constant is put into the text
 READ = text("select request, outcome from idempotency_key where id = :id")
 SETTLE = text("""
 update idempotency_key set outcome = :outcome where id = :id and outcome is null and leased_until = :leased_until
@@ -82,11 +87,16 @@ async def claim(key: str, request: Any, caller_id: UUID, tenant_id: UUID) -> Cla
         raise StillInProgress("The first request with this Idempotency-Key is still being carried out.") from error
 
 
-async def settle(connection: AsyncConnection, claimed: Claim, outcome: UUID) -> None:
-    """Note, in the transaction that brings it about, what the key stands for. Raises StillInProgress if late."""
-    settled = await connection.execute(SETTLE, {**claimed._asdict(), "outcome": outcome})
-    if not settled.rowcount:
-        raise StillInProgress("This took too long, and another request with its Idempotency-Key has taken over.")
+def settling(claimed: Claim | None) -> Along:
+    """Return what notes in an effect's transaction that the key stands for it. It raises StillInProgress if late."""
+
+    async def settle(connection: AsyncConnection, outcome: UUID) -> None:
+        if claimed is not None:
+            settled = await connection.execute(SETTLE, {**claimed._asdict(), "outcome": outcome})
+            if not settled.rowcount:
+                raise StillInProgress("This took too long, and another request with its key has taken over.")
+
+    return settle
 
 
 async def release(claimed: Claim, tenant_id: UUID) -> None:

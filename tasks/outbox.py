@@ -1,6 +1,6 @@
 """What leaves the database: effects on other systems, held until they are delivered."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from blocks.connections import database
 from kowai.errors import KowaiError
 from kowai.tables.identity import Tenant
 from kowai.tables.ledger import Outbox
+
+# What is done in the transaction that stores a subject, given its id: all of it is kept, or nothing.
+Along = Callable[[AsyncConnection, UUID], Awaitable[None]]
 
 LONGEST_DELAY = timedelta(minutes=10)
 

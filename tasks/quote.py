@@ -80,7 +80,7 @@ async def quote_batch(batch_id: UUID, tenant_id: UUID) -> Terms:
         quote = Quote.model_validate(batch.quote)
     else:
         quote = await _quote(batch, tenant_id)
-        noted = {"quote": quote.model_dump(mode="json"), "status": "quoted" if batch.dry_run else batch.status}
+        noted = {"quote": quote.model_dump(mode="json")} | ({"status": "quoted"} if batch.dry_run else {})
         async with store.transaction(tenant_id) as connection:
             await connection.execute(update(Batch).where(col(Batch.id) == batch_id).values(**noted))
     wanted = batch.approved_by is None and quote.needs_approval(batch.approve_above)

@@ -1,13 +1,13 @@
 """Store what somebody asked for and hand back its id: from here on only ids travel."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4, uuid5
 
 from prefect.context import FlowRunContext
-from sqlalchemy import Executable, insert
+from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql
 from sqlmodel import col, select
 
@@ -23,6 +23,7 @@ from kowai.tables.queries import Query
 from kowai.types import Turn
 from tasks import event_log
 from tasks.conversation_turns import LEASE, QUEUED, leased, take_turn
+from tasks.outbox import Along
 from tasks.preferences import preferences_of
 from tasks.step import step
 
@@ -59,13 +60,10 @@ class Inquiry(NamedTuple):
 
 
 @step
-async def receive_query(
-    inquiry: Inquiry, tenant_id: UUID, *, durable: bool = True, along: Callable[[UUID], Executable] | None = None
-) -> UUID:
+async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = True, along: Along | None = None) -> UUID:
     """Store a question as queued. Raises InvalidInput for one that cannot be asked.
 
-    A question whose asker waits for the answer need not be durable before it is answered. What `along` makes of the
-    question's id, such as an outbox entry, is carried out in the same transaction.
+    A question whose asker waits for the answer need not be durable before it is answered.
     """
     query_id = uuid4()
     row = inquiry.row() | {"id": query_id, "tenant_id": tenant_id}
@@ -78,12 +76,12 @@ async def receive_query(
         if inquiry.streamed:
             await event_log.append(connection, query_id, tenant_id, "query.queued")
         if along is not None:
-            await connection.execute(along(query_id))
+            await along(connection, query_id)
     return query_id
 
 
 @step
-async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID) -> UUID:
+async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID, *, along: Along | None = None) -> UUID:
     """Store a request to ingest `sources` and return its id; a flow run that is started again goes on with its own."""
     run = FlowRunContext.get()
     asked = f"{tenant_id} {json.dumps(sources, sort_keys=True)}"
@@ -91,6 +89,8 @@ async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID) -> U
     row = {"id": ingestion_id, "tenant_id": tenant_id, "sources": sources}
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(postgresql.insert(Ingestion).values(row).on_conflict_do_nothing())
+        if along is not None:
+            await along(connection, ingestion_id)
     return ingestion_id
 
 

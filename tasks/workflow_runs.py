@@ -1,18 +1,17 @@
 """Runs of workflows that somebody started through the API: whose they are, and how they are called off."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, insert, select, text
+from sqlalchemy import insert, select, text
 from sqlmodel import col
 
 from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.tables.workflows import WorkflowRun
 from kowai.types import Value
-from tasks.idempotency import Claim, settle
+from tasks.outbox import Along
 from tasks.record import close_stopped
 
 COLUMNS: list[Any] = [
@@ -43,15 +42,11 @@ update promotion set outcome = 'refused', sentence = :sentence, finished_at = no
 
 
 class Wish(NamedTuple):
-    """Hold who wants which workflow to run; the id is also its question's, batch's, ingestion's or the like.
-
-    `claimed` is the caller's own key for this request, if they sent one.
-    """
+    """Hold who wants which workflow to run; the id is also its question's, batch's, ingestion's or the like."""
 
     id: UUID
     workflow: str
     requested_by: UUID
-    claimed: Claim | None = None
 
 
 class StartedRun(Value):
@@ -65,14 +60,12 @@ class StartedRun(Value):
     created_at: datetime
 
 
-async def receive_run(wish: Wish, tenant_id: UUID, along: Callable[[], Executable]) -> None:
+async def receive_run(wish: Wish, tenant_id: UUID, along: Along) -> None:
     """Store a run with what tells Prefect of it, in one transaction: accepted is never forgotten."""
     row = {"id": wish.id, "workflow": wish.workflow, "requested_by": wish.requested_by, "tenant_id": tenant_id}
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(insert(WorkflowRun).values(row))
-        if wish.claimed is not None:
-            await settle(connection, wish.claimed, wish.id)
-        await connection.execute(along())
+        await along(connection, wish.id)
 
 
 async def find_run(run_id: UUID, tenant_id: UUID) -> StartedRun:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
@@ -63,8 +64,9 @@ class Api:
         return self._asked(lambda: self.client.get(path, params=wanted)).json()
 
     def post(self, path: str, body: Any = None, files: Any = None) -> dict[str, Any]:
-        """Return the reply; a busy server is asked again. Raises NotRunning and Refused."""
-        return self._asked(lambda: self.client.post(path, json=body, files=files)).json()
+        """Return the reply; a busy server is asked again, under one key. Raises NotRunning and Refused."""
+        once = {"Idempotency-Key": str(uuid4())}
+        return self._asked(lambda: self.client.post(path, json=body, files=files, headers=once)).json()
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """Return the reply, or None when there is none to be read."""

@@ -41,7 +41,15 @@ CROSS_ORIGIN: dict[str, Any] = {
         "X-Kowai-Tenant",
         "X-Request-ID",
     ],
-    "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Query-Id", "X-Request-ID"],
+    "expose_headers": [
+        "Idempotency-Replayed",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Retry-After",
+        "Server-Timing",
+        "X-Query-Id",
+        "X-Request-ID",
+    ],
     "max_age": 600,
 }
 

@@ -1,9 +1,10 @@
 """What an ingestion looks like to whoever started it."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlmodel import col, select
 
 from blocks.connections import database
@@ -13,6 +14,7 @@ from kowai.types import ItemState
 from tasks.report import count_items, list_items
 
 LISTED = 1000
+HEAD = select(col(Ingestion.flow_run_id), col(Ingestion.finished_at))
 
 
 class ItemView(BaseModel):
@@ -35,16 +37,17 @@ class Ledger(BaseModel):
     in_progress: int
     items: list[ItemView]
     flow_run_id: UUID | None
+    finished_at: datetime | None = Field(description="When it ended; null while it is under way.")
 
 
 async def read_ledger(ingestion_id: UUID, tenant_id: UUID) -> Ledger:
     """Return an ingestion of this tenant with its first items, the dead ones before the others. Raises NotFound."""
     async with (await database()).transaction(tenant_id) as connection:
-        found = await connection.execute(select(col(Ingestion.flow_run_id)).where(col(Ingestion.id) == ingestion_id))
-        row = found.one_or_none()
+        found = await connection.execute(HEAD.where(col(Ingestion.id) == ingestion_id))
+        row = found.mappings().one_or_none()
         if row is None:
             raise NotFound("There is no such ingestion.")
         counts = await count_items(connection, ingestion_id)
         items: list[dict[str, Any]] = await list_items(connection, ingestion_id, limit=LISTED)
     views = [ItemView.model_validate(item) for item in items]
-    return Ledger(ingestion_id=ingestion_id, flow_run_id=row.flow_run_id, items=views, **counts._asdict())
+    return Ledger(ingestion_id=ingestion_id, items=views, **row, **counts._asdict())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from prefect import Flow
-from sqlalchemy import Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.shim.prefect_api import PrefectApi, StateType
 from deployments.shim.recorder import KIND, Recorder
@@ -17,6 +17,7 @@ from deployments.shim.records import Ended, RunRecord
 from kowai.correlation import request_id
 from kowai.errors import KowaiError, Unavailable
 from tasks import outbox
+from tasks.idempotency import Claim, settling
 from tasks.step import traced
 
 LEASE_SECONDS = 900.0
@@ -26,7 +27,8 @@ SHOWN_AFTER_SECONDS = 1.0
 class Opening(NamedTuple):
     """Hold what a run's record begins with, before its subject is stored.
 
-    `given` are the run's parameters where they are more than the ids of its subject and its tenant.
+    `given` are the run's parameters where they are more than the ids of its subject and its tenant; `claimed` is the
+    caller's own key for the request, if they sent one.
     """
 
     deployment: str
@@ -34,6 +36,7 @@ class Opening(NamedTuple):
     started_at: datetime
     state: StateType = "CRASHED"
     given: Mapping[str, Any] | None = None
+    claimed: Claim | None = None
 
     def record(self, subject: Mapping[str, UUID]) -> RunRecord:
         ids = {name: str(value) for name, value in {**subject, "tenant_id": self.tenant_id}.items()}
@@ -46,9 +49,14 @@ class Opening(NamedTuple):
         lease = 0 if self.state == "SCHEDULED" else LEASE_SECONDS
         return outbox.Entry(subject_id, self.record(subject).model_dump(mode="json"), lease)
 
-    def with_query(self, query_id: UUID) -> Executable:
-        """Return the statement that stores the record in the transaction that stores its question."""
-        return outbox.placing(KIND, [self.entry({"query_id": query_id})], self.tenant_id)
+    def along(self, name: str) -> outbox.Along:
+        """Return what stores the record, and what the key stands for, with its subject: the flow's parameter `name`."""
+
+        async def store(connection: AsyncConnection, subject_id: UUID) -> None:
+            await settling(self.claimed)(connection, subject_id)
+            await connection.execute(outbox.placing(KIND, [self.entry({name: subject_id})], self.tenant_id))
+
+        return store
 
 
 class Runs:

@@ -100,7 +100,7 @@ async def test_a_twin_of_one_that_is_being_started_waits_and_is_then_told_so(
         assert (await start(client, QUESTION)).status_code == 202  # its process is taken for dead
         with pytest.raises(idempotency.StillInProgress):
             async with lively.database.transaction(tenant) as connection:
-                await idempotency.settle(connection, claimed, caller)
+                await idempotency.settling(claimed)(connection, caller)
     assert await counted(lively, tenant) == (1, 1)
 
 

@@ -217,14 +217,18 @@ async def test_an_answer_that_outlived_its_process_is_told_as_completed_with_its
     assert (await read_answer(query_id, tenant)).status == "done"
 
 
+async def broken(*_: object) -> None:
+    raise ZeroDivisionError
+
+
 async def test_a_question_and_its_record_are_stored_together_or_not_at_all(store, tenant, runs, prefect) -> None:
     opened = Opening("work/work", tenant, datetime.now(UTC))
-    query_id = await receive_query(Inquiry("Who?"), tenant, along=opened.with_query)
+    query_id = await receive_query(Inquiry("Who?"), tenant, along=opened.along("query_id"))
     assert await undelivered(store, tenant) == 1
     await runs.run(succeed, "work/work", tenant_id=tenant, opened=opened, query_id=query_id)
     assert await undelivered(store, tenant) == 1
     with pytest.raises(ZeroDivisionError):
-        await receive_query(Inquiry("What?"), tenant, along=lambda _: 1 / 0)
+        await receive_query(Inquiry("What?"), tenant, along=broken)
     async with store.transaction(tenant) as connection:
         assert (await connection.scalars(select(Query.text))).all() == ["Who?"]
 

@@ -1,5 +1,6 @@
 """Batches: many questions to several personas, quoted, followed and downloaded."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from deployments.shim.batch_views import BatchView, Results, read_batch, read_file, read_results
 from deployments.shim.identity import Principal, may
 from deployments.shim.prefect_api import PrefectApi
+from deployments.shim.repeats import Repeatable
 from deployments.shim.routes.question_sets import Row
-from deployments.shim.runs import Runs
+from deployments.shim.runs import Opening, Runs
 from kowai.personas import askable
 from kowai.pricing import Dollars
 from kowai.question_sets import MOST_QUESTIONS, read_rows
 from tasks.batches import NotWaiting, Order, find_waiting, receive_batch
+from tasks.idempotency import Claim, settling
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch
 
@@ -54,17 +57,25 @@ class NewBatch(BaseModel):
 
 
 @router.post("/batches", status_code=202)
-async def add_batch(new: NewBatch, caller: Runner, request: Request, response: Response) -> BatchView:
+async def add_batch(
+    new: NewBatch, caller: Runner, request: Request, response: Response, repeats: Repeatable
+) -> BatchView:
     """Quote a batch and hand it to a worker; a dry run stops after the quote."""
-    set_id = await _set_of(new, caller.tenant_id)
-    order = Order(set_id, new.personas, new.dry_run, new.approve_above, caller.id)
-    batch_id = await receive_batch(order, caller.tenant_id)
+    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC), "SCHEDULED")
+
+    async def receive(claimed: Claim | None) -> UUID:
+        set_id = await _set_of(new, caller.tenant_id)
+        order = Order(set_id, new.personas, new.dry_run, new.approve_above, caller.id)
+        along = settling(claimed) if new.dry_run else opened._replace(claimed=claimed).along("batch_id")
+        return await receive_batch(order, caller.tenant_id, along=along)
+
+    batch_id, _ = await repeats.once(["/batches", new.model_dump(mode="json")], caller, receive)
     await quote_batch(batch_id, caller.tenant_id)
     if new.dry_run:
         response.status_code = 200
     else:
         runs: Runs = request.app.state.runs
-        await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, batch_id=batch_id)
+        await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, batch_id=batch_id)
     return await read_batch(batch_id, caller.tenant_id)
 
 

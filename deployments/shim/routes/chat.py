@@ -12,13 +12,14 @@ from pydantic import Field
 
 from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Principal, may
-from deployments.shim.routes.queries import Asked, inquiry
-from deployments.shim.runs import Opening, Runs
+from deployments.shim.repeats import Repeatable
+from deployments.shim.routes.queries import CLOSED, Asked, answer_once, inquiry
+from deployments.shim.runs import Opening
 from deployments.shim.streams import DEPLOYMENT, EventStream, Streams, place_for
-from flows.answer import answer_query
 from kowai.errors import InvalidInput
 from kowai.telling import struck_out
 from tasks.event_log import FINAL, Fact, find_subject, read_facts
+from tasks.idempotency import Claim
 from tasks.receive import receive_query
 from tasks.tell import told_text
 
@@ -28,7 +29,6 @@ Asker = Annotated[Principal, Depends(may("questions.ask"))]
 Reader = Annotated[Principal, Depends(may("questions.read"))]
 
 NAMES = {"query.queued": "queued", "answer.started": "started", "answer.text": "text"}
-CLOSED = {"done", "refused", "failed", "stopped"}
 RETRY = "retry: 1000\n\n"
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -57,23 +57,32 @@ class Told(Answer):
 
 
 @router.post("/chat", response_model=Answer, responses=STREAM)
-async def chat(asked: Chat, caller: Asker, request: Request, last_event_id: LastEventId = None) -> Any:
+async def chat(
+    asked: Chat,
+    caller: Asker,
+    request: Request,
+    response: Response,
+    repeats: Repeatable,
+    last_event_id: LastEventId = None,
+) -> Any:
     """Answer while it is written; the same request with `Last-Event-ID` goes on where the connection broke."""
     after = sequence_of(last_event_id)
     known = await find_subject(after, caller.tenant_id) if after else None
     if known is not None:
         return await _resumed(known, after, caller, request)
-    wanted = inquiry(asked, caller, streamed=asked.stream)
-    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     if not asked.stream:
-        query_id = await receive_query(wanted, caller.tenant_id, durable=False, along=opened.with_query)
-        runs: Runs = request.app.state.runs
-        await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
-        return await read_answer(query_id, caller.tenant_id)
+        return await answer_once(asked, caller, repeats, request=request, response=response)
+    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
+
+    async def receive(claimed: Claim | None) -> UUID:
+        along = opened._replace(claimed=claimed).along("query_id")
+        return await receive_query(inquiry(asked, caller, streamed=True), caller.tenant_id, durable=False, along=along)
+
     async with place_for(caller) as place:
-        query_id = await receive_query(wanted, caller.tenant_id, durable=False, along=opened.with_query)
+        query_id, earlier = await repeats.once(["Stream", asked.model_dump(mode="json")], caller, receive)
         streams: Streams = request.app.state.streams
-        streams.begin(query_id, opened, finish=asked.on_disconnect == "finish")
+        if not earlier:
+            streams.begin(query_id, opened, finish=asked.on_disconnect == "finish")
         told = _events(streams, query_id, caller.tenant_id, 0)
         return EventStream(told, place.pop_all(), **{"X-Query-Id": str(query_id)})
 

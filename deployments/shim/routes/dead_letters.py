@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.identity import Principal, may
-from deployments.shim.routes.documents import DEPLOYMENT, Mode
+from deployments.shim.ingestions import DEPLOYMENT, Mode
 from deployments.shim.runs import Runs
 from flows.ingest import ingest_stored
 from tasks.documents import DeadLetter, list_dead_letters

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
@@ -12,25 +12,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from blocks.connections import bucket
 from deployments.shim.identity import Principal, may
+from deployments.shim.ingestions import Mode, Wanted, ingest_once
 from deployments.shim.ledgers import Ledger, read_ledger
-from deployments.shim.runs import Runs
-from flows.ingest import ingest_stored
+from deployments.shim.repeats import Repeatable
 from kowai.errors import DocumentTooLarge, InvalidInput
 from kowai.labels import Handling
 from kowai.settings import settings
 from kowai.storable import storable
-from tasks.receive import receive_ingestion
 from tasks.sources import remember
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
-DEPLOYMENT = "ingest-stored/ingest-stored"
 LARGEST_BATCH = 5_000
 
 Reader = Annotated[Principal, Depends(may("documents.read"))]
 Writer = Annotated[Principal, Depends(may("documents.write"))]
 SourceReader = Annotated[Principal, Depends(may("sources.read"))]
-
-Mode = Literal["sync", "background"]
 
 
 class Record(BaseModel):
@@ -77,26 +73,33 @@ async def upload(
     caller: Writer,
     request: Request,
     response: Response,
+    repeats: Repeatable,
     told: Annotated[Told, Query()],
 ) -> Ledger:
     """Store the files and index them; each is known by its file name."""
     sources = [await _stored(file, caller.tenant_id) | told.handling() for file in files]
-    return await _ingest(sources, caller, told.mode, request=request, response=response)
+    wanted = Wanted("/documents", sources, told.mode)
+    return await ingest_once(wanted, caller, repeats, request=request, response=response)
 
 
 @router.post("/documents:batch")
-async def add_records(records: Records, caller: Writer, request: Request, response: Response) -> Ledger:
+async def add_records(
+    records: Records, caller: Writer, request: Request, response: Response, repeats: Repeatable
+) -> Ledger:
     """Index documents sent as JSON; answered when they can be found."""
     sources = await asyncio.to_thread(_kept, records.documents, caller.tenant_id)
-    return await _ingest(sources, caller, records.mode, request=request, response=response)
+    wanted = Wanted("/documents:batch", sources, records.mode)
+    return await ingest_once(wanted, caller, repeats, request=request, response=response)
 
 
 @router.post("/ingest")
-async def ingest(wanted: Sources, caller: SourceReader, request: Request, response: Response) -> Ledger:
+async def ingest(
+    named: Sources, caller: SourceReader, request: Request, response: Response, repeats: Repeatable
+) -> Ledger:
     """Read folders, globs, files or URLs as the worker sees them, now and every night."""
-    await remember(wanted.sources, caller.tenant_id, wanted.handling())
-    sources = [{"uri": uri} | wanted.handling() for uri in wanted.sources]
-    return await _ingest(sources, caller, wanted.mode, request=request, response=response)
+    await remember(named.sources, caller.tenant_id, named.handling())
+    wanted = Wanted("/ingest", [{"uri": uri} | named.handling() for uri in named.sources], named.mode)
+    return await ingest_once(wanted, caller, repeats, request=request, response=response)
 
 
 @router.get("/ingestions/{ingestion_id}")
@@ -127,16 +130,3 @@ def _kept(records: Sequence[Record], tenant_id: UUID) -> list[dict[str, Any]]:
 def _source(external_id: str, name: str, original: str) -> dict[str, Any]:
     """Say where an original is kept, so that a dead letter can be replayed."""
     return {"uri": external_id, "external_id": external_id, "name": name, "original": original}
-
-
-async def _ingest(
-    sources: list[dict[str, Any]], caller: Principal, mode: Mode, *, request: Request, response: Response
-) -> Ledger:
-    runs: Runs = request.app.state.runs
-    ingestion_id = await receive_ingestion(sources, caller.tenant_id)
-    if mode == "background":
-        response.status_code = 202
-        await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
-    else:
-        await runs.run(ingest_stored, DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
-    return await read_ledger(ingestion_id, caller.tenant_id)

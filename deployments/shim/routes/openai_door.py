@@ -83,7 +83,7 @@ async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[
     if wanted.stream:
         return await _stream(wanted, caller, request.app.state.streams)
     question, opened = _inquiry(wanted, caller.id), Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
-    query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.with_query)
+    query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.along("query_id"))
     runs: Runs = request.app.state.runs
     await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
     answer = await read_answer(query_id, caller.tenant_id)
@@ -102,7 +102,7 @@ async def _stream(wanted: Completion, caller: Principal, streams: Streams) -> Ev
     include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
     question, opened = _inquiry(wanted, caller.id), Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     async with place_for(caller) as place:
-        query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.with_query)
+        query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.along("query_id"))
         streams.begin(query_id, opened)
         told = streams.follow(query_id, caller.tenant_id)
         chunks = Chunks(query_id, wanted.model, include_usage=include_usage)

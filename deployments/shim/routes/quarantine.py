@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
 from deployments.shim.identity import Principal, may
-from deployments.shim.routes.documents import DEPLOYMENT
+from deployments.shim.ingestions import DEPLOYMENT
 from deployments.shim.runs import Runs
 from flows.ingest import ingest_stored
 from tasks.review import Held, State, decide, list_held, read_held

@@ -1,6 +1,7 @@
 """Questions and their answers."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,13 +10,16 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Principal, may
+from deployments.shim.repeats import Repeatable, Repeats, awaited
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
 from kowai.personas import askable
+from tasks.idempotency import Claim
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/api/v1", tags=["queries"])
 DEPLOYMENT = "answer-query/answer-query"
+CLOSED = {"done", "refused", "failed", "stopped"}
 
 Asker = Annotated[Principal, Depends(may("questions.ask"))]
 Reader = Annotated[Principal, Depends(may("questions.read"))]
@@ -40,22 +44,34 @@ class Question(Asked):
 
 
 @router.post("/query", responses={202: {"model": Answer, "description": "Accepted: ask for it by its id."}})
-async def ask(question: Question, caller: Asker, request: Request, response: Response) -> Answer:
+async def ask(question: Question, caller: Asker, request: Request, response: Response, repeats: Repeatable) -> Answer:
     """Answer now, in this process; or in the background, through the deployment."""
+    return await answer_once(question, caller, repeats, request=request, response=response)
+
+
+async def answer_once(
+    asked: Asked, caller: Principal, repeats: Repeats, *, request: Request, response: Response
+) -> Answer:
+    """Answer, or hand the question to a worker; a request that comes again is given the first one's answer."""
     runs: Runs = request.app.state.runs
-    background = question.mode == "background"
+    background = isinstance(asked, Question) and asked.mode == "background"
     opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC), "SCHEDULED" if background else "CRASHED")
-    query_id = await receive_query(
-        inquiry(question, caller), caller.tenant_id, durable=background, along=opened.with_query
-    )
+
+    async def receive(claimed: Claim | None) -> UUID:
+        along = opened._replace(claimed=claimed).along("query_id")
+        return await receive_query(inquiry(asked, caller), caller.tenant_id, durable=background, along=along)
+
+    query_id, earlier = await repeats.once([type(asked).__name__, asked.model_dump(mode="json")], caller, receive)
     subject = {"tenant_id": caller.tenant_id, "query_id": query_id}
     if background:
-        response.status_code = 202
         await runs.start(DEPLOYMENT, opened=opened, **subject)
-    else:
-        timing = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
-        response.headers["Server-Timing"] = timing
-    return await read_answer(query_id, caller.tenant_id)
+    elif not earlier:
+        response.headers["Server-Timing"] = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
+    read = partial(read_answer, query_id, caller.tenant_id)
+    answer = await awaited(read, lambda found: background or found.status in CLOSED)
+    if background or answer.status not in CLOSED:
+        response.status_code = 202
+    return answer
 
 
 @router.get("/query/{query_id}")

@@ -3,17 +3,16 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from blocks.sources import kinds
 from deployments.shim.identity import Principal, may
-from deployments.shim.ledgers import Ledger, read_ledger
-from deployments.shim.routes.documents import DEPLOYMENT
-from deployments.shim.runs import Runs
+from deployments.shim.ingestions import Wanted, ingest_once
+from deployments.shim.ledgers import Ledger
+from deployments.shim.repeats import Repeatable
 from kowai.labels import Handling
 from tasks import sources
-from tasks.receive import receive_ingestion
 from tasks.sources import KeptSource, Policy, Wishes
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
@@ -92,10 +91,10 @@ async def drop_source(source_id: UUID, caller: Writer) -> None:
 
 
 @router.post("/sources/{source_id}:walk", status_code=202)
-async def walk_source(source_id: UUID, caller: Writer, request: Request) -> Ledger:
+async def walk_source(
+    source_id: UUID, caller: Writer, request: Request, response: Response, repeats: Repeatable
+) -> Ledger:
     """Read a source now."""
-    runs: Runs = request.app.state.runs
     source = await sources.read_source(source_id, caller.tenant_id)
-    ingestion_id = await receive_ingestion([{"uri": source.uri}], caller.tenant_id)
-    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
-    return await read_ledger(ingestion_id, caller.tenant_id)
+    wanted = Wanted(":walk", [{"uri": source.uri}], "background")
+    return await ingest_once(wanted, caller, repeats, request=request, response=response)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.catalogue import stanzas
@@ -13,11 +13,11 @@ from deployments.shim.forms import checked, form_of
 from deployments.shim.identity import Principal, let_pass, may
 from deployments.shim.openings import WORKFLOWS, Workflow
 from deployments.shim.prefect_api import FINAL, PrefectApi
-from deployments.shim.recorder import KIND
+from deployments.shim.repeats import Repeatable
 from deployments.shim.runs import Opening, Runs
 from kowai.errors import Forbidden, KowaiError, NotFound, Unavailable
 from kowai.limits import LimitReached
-from tasks import idempotency, outbox, workflow_runs
+from tasks import workflow_runs
 from tasks.idempotency import Claim
 from tasks.workflow_runs import StartedRun, Wish
 
@@ -25,17 +25,6 @@ router = APIRouter(prefix="/api/v1", tags=["workflows"])
 
 Reader = Annotated[Principal, Depends(may("workflows.read"))]
 Runner = Annotated[Principal, Depends(may("workflows.run"))]
-
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="A key of your own, such as a UUID: the same request sent again with it answers the same run.",
-    ),
-]
 
 
 class AlreadyEnded(KowaiError):
@@ -87,41 +76,23 @@ async def get_workflow(name: str, caller: Reader) -> WorkflowView:
 
 
 @router.post("/workflows/{name}/runs", status_code=202)
-async def start_run(
-    name: str, new: NewRun, caller: Runner, request: Request, idempotency_key: IdempotencyKey = None
-) -> RunView:
+async def start_run(name: str, new: NewRun, caller: Runner, request: Request, repeats: Repeatable) -> RunView:
     """Start a workflow for your tenant; what is accepted is started, also if Prefect is away just now."""
     let_pass(_known(name).permission, caller)
     given = checked(name, new.parameters)
-    if idempotency_key is None:
-        run_id = await _start(name, given, caller, request)
-    else:
-        claimed = await idempotency.claim(idempotency_key, [name, given], caller.id, caller.tenant_id)
-        run_id = claimed if isinstance(claimed, UUID) else await _start_once(claimed, name, given, caller, request)
-    return await get_run(run_id, caller, request)
 
+    async def start(claimed: Claim | None) -> UUID:
+        workflow, tenant_id, runs = _known(name), caller.tenant_id, request.app.state.runs
+        assert isinstance(runs, Runs)
+        opened = await workflow.open(given, caller)
+        parameters = opened.parameters
+        opening = Opening(workflow.carried_out_by, tenant_id, datetime.now(UTC), "SCHEDULED", parameters, claimed)
+        await workflow_runs.receive_run(Wish(opened.id, name, caller.id), tenant_id, opening.along("run_id"))
+        await runs.start(workflow.carried_out_by, tenant_id=tenant_id, opened=opening, run_id=opened.id)
+        return opened.id
 
-async def _start_once(claimed: Claim, name: str, given: dict[str, Any], caller: Principal, request: Request) -> UUID:
-    """Start it under the caller's own key, which may be used again if it cannot be started."""
-    try:
-        return await _start(name, given, caller, request, claimed=claimed)
-    except BaseException:
-        await idempotency.release(claimed, caller.tenant_id)
-        raise
-
-
-async def _start(
-    name: str, given: dict[str, Any], caller: Principal, request: Request, *, claimed: Claim | None = None
-) -> UUID:
-    workflow, tenant_id, runs = _known(name), caller.tenant_id, request.app.state.runs
-    assert isinstance(runs, Runs)
-    opened = await workflow.open(given, caller)
-    opening = Opening(workflow.carried_out_by, tenant_id, datetime.now(UTC), "SCHEDULED", opened.parameters)
-    entry = opening.entry({"run_id": opened.id})
-    wish = Wish(opened.id, name, caller.id, claimed)
-    await workflow_runs.receive_run(wish, tenant_id, lambda: outbox.placing(KIND, [entry], tenant_id))
-    await runs.start(workflow.carried_out_by, tenant_id=tenant_id, opened=opening, run_id=opened.id)
-    return opened.id
+    run = await repeats.once([name, given], caller, start)
+    return await get_run(run.id, caller, request)
 
 
 @router.get("/workflow-runs")
