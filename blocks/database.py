@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from blocks.database_errors import hide_values
 from blocks.presence import Presence
 from kowai.errors import DatabaseAway, TenantSuspended
 from kowai.storable import StorageFull
@@ -45,7 +46,7 @@ class Database(Block):
         url = make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg")
         key = url.render_as_string(hide_password=False)
         if key not in engines:
-            engines[key] = create_async_engine(
+            engines[key] = engine = create_async_engine(
                 url,
                 hide_parameters=True,  # an error's text ends in logs, which no tenant's text may
                 pool_size=self.pool_size,
@@ -53,6 +54,7 @@ class Database(Block):
                 # The transaction's first statement begins it: psycopg's own BEGIN would be a round trip more.
                 connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5, "autocommit": True},
             )
+            hide_values(engine)
         return engines[key]
 
     @asynccontextmanager

@@ -49,6 +49,11 @@ class Layout(NamedTuple):
     def greeted(self) -> Path:
         return self.root / "run" / "greeted"
 
+    @property
+    def database_lines(self) -> Path:
+        """Where PostgreSQL's lines of JSON can be read beside the logs of the others: a link into the cluster."""
+        return self.root / "logs" / "postgres.json"
+
     def log(self, name: str) -> Path:
         return self.root / "logs" / f"{name}.log"
 

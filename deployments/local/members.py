@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -28,7 +29,8 @@ class Member:
     def __init__(self, child: Child, place: Layout) -> None:
         self.child, self.place, self.log = child, place, place.log(child.name)
         self.state: State = "waiting"
-        self.restarts, self.sentence, self.log_start = 0, "", 0
+        self.restarts, self.sentence = 0, ""
+        self.begun: dict[Path, int] = {}
         self.popen: subprocess.Popen[bytes] | None = None
         self.born = self.began = self.due = 0.0
         self.deaths: deque[float] = deque(maxlen=DEATHS_IN_WINDOW)
@@ -37,9 +39,15 @@ class Member:
     def is_up(self) -> bool:
         return self.state in ("ready", "done")
 
+    @property
+    def logs(self) -> list[Path]:
+        """Return where it says something, the most telling place first."""
+        return [log for log in (self.child.lines, self.log) if log is not None]
+
     def start(self) -> None:
         self.restarts += self.state != "waiting"
-        self.popen, self.log_start = start(self.child, self.log, self.place.root)
+        self.begun = {log: log.stat().st_size for log in self.logs if log.exists()}
+        self.popen, self.begun[self.log] = start(self.child, self.log, self.place.root)
         self.born, self.began, self.state = birth(self.popen.pid), time.monotonic(), "starting"
 
     def exit_code(self) -> int | None:
@@ -52,8 +60,9 @@ class Member:
     def bury(self, code: int) -> None:
         """Note a death and its cause, as far as the log tells."""
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        cause = cause_of_death(self.log, self.log_start) or "it said nothing"
-        self.postpone(f"{self.child.name} {ended}: {cause} (log: {self.log})")
+        causes = ((log, cause_of_death(log, self.begun.get(log, 0))) for log in self.logs)
+        log, cause = next(((log, cause) for log, cause in causes if cause), (self.log, "it said nothing"))
+        self.postpone(f"{self.child.name} {ended}: {cause} (log: {log})")
 
     def postpone(self, sentence: str) -> None:
         """Note what went wrong and when to try again: soon at first, then ever more slowly."""

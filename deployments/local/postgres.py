@@ -11,6 +11,7 @@ from urllib.parse import quote
 import psutil
 
 from deployments.local.cluster import OWNER, binaries
+from deployments.local.layout import Layout
 from deployments.local.os_user import database_user, give, own_name
 from kowai.errors import CannotStart
 
@@ -18,15 +19,21 @@ PORT = 5432
 FAST = signal.SIGINT  # open transactions are rolled back, data is flushed
 DATABASE = "kowai"
 LEAST_BUFFERS, MOST_BUFFERS = 128, 1024  # MB; an eighth of the memory, taken up only as data is read
+LINES = Path("log") / "postgres.json"  # in the cluster, where whoever PostgreSQL runs as may write
+# An error of a statement repeats what it was given, so only whoever sent it is told of it: the level `log` leaves out
+# errors, and keeps what befalls the server itself.
+DISCREET = ("log_min_messages=log", "log_min_error_statement=panic", "log_parameter_max_length=0")
+AS_JSON = ("logging_collector=on", "log_destination=jsonlog", "log_rotation_age=0", "log_rotation_size=0")
+AS_JSON += (f"log_directory={LINES.parent}", f"log_filename={LINES.with_suffix('.log').name}", "log_file_mode=0600")
 LONGEST_SOCKET_PATH = 103  # macOS; Linux has four more
 # The owner is whoever the operating system says it is; the application needs its password.
 ACCESS = f"local all {OWNER} peer map=kowai\nlocal all all scram-sha-256\n"
 
 
-def command(cluster: Path) -> tuple[str, ...]:
+def command(cluster: Path, *, as_json: bool = True) -> tuple[str, ...]:
     """Return the command of a server in the foreground that listens on a Unix socket only."""
     settings = ("listen_addresses=", f"port={PORT}", f'unix_socket_directories="{socket_folder(cluster)}"')
-    settings += (f"shared_buffers={buffers(psutil.virtual_memory().total)}MB",)
+    settings += (f"shared_buffers={buffers(psutil.virtual_memory().total)}MB", *DISCREET, *(AS_JSON if as_json else ()))
     options = (option for setting in settings for option in ("-c", setting))
     return (str(binaries() / "postgres"), "-D", str(cluster), *options)
 
@@ -36,10 +43,12 @@ def buffers(memory: int) -> int:
     return min(MOST_BUFFERS, max(LEAST_BUFFERS, memory // 8 // 1_000_000))
 
 
-def prepare(cluster: Path) -> None:
+def prepare(place: Layout) -> None:
     """Make ready what the server needs beside its data. Raises CannotStart."""
-    allow_access(cluster)
-    make_socket_folder(cluster)
+    allow_access(place.cluster)
+    make_socket_folder(place.cluster)
+    if not place.database_lines.is_symlink():
+        place.database_lines.symlink_to(Path("..") / place.cluster.name / LINES)
 
 
 def allow_access(cluster: Path) -> None:

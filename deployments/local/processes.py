@@ -16,7 +16,10 @@ ERROR = re.compile(r"\b(\w*error|fatal|panic)\b", re.IGNORECASE)
 
 
 class Child(NamedTuple):
-    """Describe a process of the stack; `once` means that it is done when it has ended well."""
+    """Describe a process of the stack; `once` means that it is done when it has ended well.
+
+    `lines` is where it writes what it has to say once it runs, if that is not its output.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -29,6 +32,7 @@ class Child(NamedTuple):
     user: str | None = None
     stop_signal: int = signal.SIGTERM
     prepare: Callable[[], None] = lambda: None
+    lines: Path | None = None
 
 
 def start(child: Child, log: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
@@ -55,7 +59,7 @@ def start(child: Child, log: Path, folder: Path) -> tuple[subprocess.Popen[bytes
 def trim(log: Path) -> None:
     """Move a log that has grown past its bound to NAME.log.1; a running process goes on writing to an empty one."""
     if log.exists() and log.stat().st_size > LARGEST_LOG_BYTES:
-        shutil.copyfile(log, log.with_suffix(".log.1"))
+        shutil.copyfile(log, log.with_name(f"{log.name}.1"))
         os.truncate(log, 0)
 
 
@@ -73,9 +77,11 @@ def cause_of_death(log: Path, begin: int) -> str:
 
 
 def _words(line: str) -> list[str]:
-    """Return what a line says; of an event in JSON its sentence and its traceback."""
+    """Return what a line says; of an event in JSON its sentence and traceback, or PostgreSQL's level and message."""
     try:
         told = json.loads(line)
+        if "error_severity" in told:
+            return [f"{told['error_severity']}: {told['message']}"]
         return [told["event"], *str(told.get("exception", "")).splitlines()]
     except (ValueError, TypeError, KeyError):
         return [line]

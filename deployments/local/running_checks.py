@@ -34,7 +34,7 @@ def check_database(place: Layout, settings: Settings) -> Iterator[Finding]:
             yield check_schema(connection)
     except psycopg.Error as error:
         cause = " ".join(str(error).split())
-        yield fail("database", f"It cannot be reached: {cause}", LOGS.format(place.log("postgres")))
+        yield fail("database", f"It cannot be reached: {cause}", LOGS.format(place.root / "logs"))
 
 
 def check_schema(connection: Any) -> Finding:

@@ -19,23 +19,24 @@ def children(place: Layout, settings: Settings) -> list[Child]:
     """Return the processes to run, each after those it depends on; what the user brings along is left out."""
     database = [schema(place, settings)]
     if settings.database_url is None:
-        database = [*embedded_database(place), *database]
+        database = [*embedded_database(place, as_json=settings.log_format == "json"), *database]
     prefect = [] if environment.own_prefect(settings) else [prefect_server(place, settings)]
     return [*database, *prefect, worker(place, settings), shim(place, settings)]
 
 
-def embedded_database(place: Layout) -> list[Child]:
+def embedded_database(place: Layout, *, as_json: bool = True) -> list[Child]:
     """Return PostgreSQL, and before it initdb when there is no data yet."""
     user = database_user()
     server = Child(
         "postgres",
-        postgres.command(place.cluster),
+        postgres.command(place.cluster, as_json=as_json),
         environment.bare,
         is_ready=partial(postgres.is_ready, place.cluster),
         after=("initdb",),
         user=user,
         stop_signal=postgres.FAST,
-        prepare=partial(postgres.prepare, place.cluster),
+        prepare=partial(postgres.prepare, place),
+        lines=place.database_lines if as_json else None,
     )
     if cluster.inspect(place) == "complete":
         return [server]

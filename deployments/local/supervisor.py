@@ -57,8 +57,8 @@ class Supervisor:
                 self._start_if_due(member)
         if time.monotonic() - self.logs_checked > LOG_CHECK_SECONDS:
             self.logs_checked = time.monotonic()
-            for member in self.members.values():
-                trim(member.log)
+            for log in (log for member in self.members.values() for log in member.logs):
+                trim(log)
 
     def stop_all(self, hurry: Callable[[], bool]) -> None:
         """Stop the members, the last one first, each within a bound."""

@@ -30,7 +30,7 @@ class Runs:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    async def start(self, deployment: str, *, tenant_id: UUID, batch_id: UUID) -> None:
+    async def start(self, deployment: str, *, tenant_id: UUID, batch_id: UUID, **_: object) -> None:
         self.started.append(deployment)
         with traced():
             await run_batch.fn(batch_id, tenant_id)

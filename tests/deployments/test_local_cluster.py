@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -6,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -78,6 +80,52 @@ def test_the_embedded_server_has_vectors_and_knows_its_owner_by_the_os_user(made
         assert connection.execute("show listen_addresses").fetchone() == ("",)
 
 
+def lines(place: Layout) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in place.database_lines.read_text().splitlines()]
+
+
+def test_its_log_is_json_and_holds_no_value_of_a_statement_that_failed(made: Layout, server: Member) -> None:
+    failing = (
+        ("select %s::text::int", "22P02"),
+        ("insert into held values (%s)", "23514"),
+        ("select 'carmen planted' as literal, %s, 1 / 0", "22012"),
+        (
+            "do $$ begin raise warning 'carmen planted'; raise log 'this is told'; raise 'carmen planted'; end $$",
+            "P0001",
+        ),
+        ("select 'carmen planted', pg_terminate_backend(pg_backend_pid())", "57P01"),
+    )
+    with psycopg.connect(postgres.owner_url(made.cluster, "postgres"), autocommit=True) as connection:
+        connection.execute("create table held (a text check (length(a) < 3))")
+        for statement, sqlstate in failing:
+            with pytest.raises(psycopg.Error) as failed:
+                connection.execute(statement, ("carmen planted",) if "%s" in statement else None)
+            assert failed.value.sqlstate == sqlstate
+    eventually(lambda: any(line["state_code"] == "57P01" for line in lines(made) if "state_code" in line))
+    assert "this is told" in [line["message"] for line in lines(made)]
+    kept = [path for path in (*made.root.glob("logs/*"), *made.cluster.glob("log/*")) if path.is_file()]
+    assert made.database_lines in kept
+    assert not [path for path in kept if "planted" in path.read_text()]
+
+
+def test_a_death_is_told_by_the_lines_of_the_server(made: Layout) -> None:
+    (child,) = embedded_database(made)
+    member, lock = Member(child, made), postgres.socket_folder(made.cluster) / f".s.PGSQL.{postgres.PORT}.lock"
+    lock.write_text("no number")
+    member.start()
+    eventually(lambda: member.exit_code() is not None and any("bogus" in line["message"] for line in lines(made)))
+    lock.unlink()
+    member.bury(member.exit_code() or 0)
+    assert "FATAL: bogus data in lock file" in member.sentence
+    assert str(made.database_lines) in member.sentence
+
+
+def test_plain_lines_are_written_to_its_output(made: Layout) -> None:
+    (child,) = embedded_database(made, as_json=False)
+    assert child.lines is None
+    assert "log_destination=jsonlog" not in child.command
+
+
 def test_the_application_role_needs_its_password(made: Layout, server: Member) -> None:
     url = postgres.owner_url(made.cluster, "postgres")
     with psycopg.connect(url, autocommit=True) as connection:
@@ -96,7 +144,7 @@ def test_stopping_is_a_clean_shutdown(made: Layout) -> None:
     with psycopg.connect(postgres.owner_url(made.cluster, "postgres")):  # an open connection does not hold it up
         member.stop(lambda: False)
     assert not (made.cluster / "postmaster.pid").exists()
-    assert "database system is shut down" in made.log("postgres").read_text()
+    assert "database system is shut down" in [line["message"] for line in lines(made)]
 
 
 def test_a_server_left_over_by_a_killed_kowai_is_found_and_stopped(made: Layout) -> None:
