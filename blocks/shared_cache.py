@@ -38,6 +38,14 @@ class SharedCache:
         """Return what a Lua script returns, which is atomic. Raises CacheAway."""
         return await self._asked(self._redis.register_script(script)(keys=list(keys), args=list(arguments)))
 
+    async def get(self, key: str) -> bytes | None:
+        """Return what is kept under `key`. Raises CacheAway."""
+        return await self._asked(self._redis.get(key))
+
+    async def put(self, key: str, content: bytes, seconds: int) -> None:
+        """Keep `content` for so long at most. Raises CacheAway."""
+        await self._asked(self._redis.set(key, content, ex=seconds))
+
     async def version(self) -> str:
         """Return Redis's version, asking also while it is left alone. Raises CacheAway."""
         self._rests_until = 0.0

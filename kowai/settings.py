@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     prefect_port: int = Field(4200, ge=1, le=65535, description="The Prefect server's port.")
     database_url: SecretStr | None = Field(None, description="Your own PostgreSQL with pgvector, as its owner.")
     app_database_url: SecretStr | None = Field(None, description="The same database as a role that obeys policies.")
-    redis_url: SecretStr | None = Field(None, description="A Redis that several shims count requests in; only a cache.")
+    redis_url: SecretStr | None = Field(None, description="A Redis that several shims share; only a cache.")
     originals: Literal["folder", "appwrite"] = Field("folder", description="Where originals and results are kept.")
     work_pool: str = Field("laptop", description="The work pool that runs deployments.")
     max_document_bytes: int = Field(100_000_000, gt=0, description="The largest document that is read, in bytes.")

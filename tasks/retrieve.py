@@ -10,6 +10,7 @@ from kowai.errors import BudgetExhausted, SpaceMismatch
 from kowai.reranking import RerankerFailed, reordered
 from kowai.types import Passage, Question
 from tasks import metered
+from tasks.question_vectors import question_vector
 from tasks.search_sql import WHOLE, Extent, search
 from tasks.spaces import current_embedder
 from tasks.step import step
@@ -82,11 +83,11 @@ async def find_passages(
     An `embedder` block named is one whose space is on trial.
     """
     block = embedder or await current_embedder()
-    vectors, space = await metered.embed([text], purpose="query", block=block)
+    vector, space = await question_vector(text, tenant_id, block=block)
     try:
         async with (await database()).transaction(tenant_id) as connection:
             wanted: dict[str, Any] = {"k": k, "filters": filters, "extent": extent, "trial": embedder is not None}
-            return await search(connection, text, vectors[0].tolist(), space=space.model, **wanted)
+            return await search(connection, text, vector.tolist(), space=space.model, **wanted)
     except SpaceMismatch:
         if embedder is not None or await current_embedder() == block:
             raise

@@ -18,6 +18,7 @@ from kowai.tables.queries import Query
 from kowai.types import Question, Reply
 from tasks import metered
 from tasks.kept_vectors import kept_vectors
+from tasks.question_vectors import question_vector
 from tasks.step import step
 
 _routers: dict[Space, Router] = {}
@@ -43,7 +44,7 @@ async def route(question: Question) -> Question:
 
 
 async def _routed(question: Question) -> Routing:
-    choice = await nearest_persona(question.standalone)
+    choice = await nearest_persona(question.standalone, question.tenant_id)
     if choice.confidence < UNSURE and (await language_model()).targets:
         reply = await _ask_model(question.standalone, question.tenant_id, question.id)
         calls = (reply.call_id,) if reply and reply.call_id else ()
@@ -52,14 +53,14 @@ async def _routed(question: Question) -> Routing:
     return Routing(choice, "examples")
 
 
-async def nearest_persona(message: str) -> Choice:
+async def nearest_persona(message: str, tenant_id: UUID) -> Choice:
     """Choose by how the personas' examples lie around the message."""
-    vectors, space = await metered.embed([message], purpose="query")
+    vector, space = await question_vector(message, tenant_id)
     if space not in _routers:
         examples = [(name, example) for name, persona in personas().items() for example in persona.examples]
         labels, texts = zip(*examples, strict=True)
         _routers[space] = Router.fit(labels, await kept_vectors(texts, space))
-    return _routers[space].choose(vectors[0])
+    return _routers[space].choose(vector)
 
 
 async def _ask_model(message: str, tenant_id: UUID, query_id: UUID) -> Reply | None:

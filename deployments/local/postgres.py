@@ -23,8 +23,10 @@ LINES = Path("log") / "postgres.json"  # in the cluster, where whoever PostgreSQ
 # An error of a statement repeats what it was given, so only whoever sent it is told of it: the level `log` leaves out
 # errors, and keeps what befalls the server itself.
 DISCREET = ("log_min_messages=log", "log_min_error_statement=panic", "log_parameter_max_length=0")
-AS_JSON = ("logging_collector=on", "log_destination=jsonlog", "log_rotation_age=0", "log_rotation_size=0")
-AS_JSON += (f"log_directory={LINES.parent}", f"log_filename={LINES.with_suffix('.log').name}", "log_file_mode=0600")
+AS_JSON = (
+    *("logging_collector=on", "log_destination=jsonlog", "log_rotation_age=0", "log_rotation_size=0"),
+    *(f"log_directory={LINES.parent}", f"log_filename={LINES.with_suffix('.log').name}", "log_file_mode=0600"),
+)
 LONGEST_SOCKET_PATH = 103  # macOS; Linux has four more
 # The owner is whoever the operating system says it is; the application needs its password.
 ACCESS = f"local all {OWNER} peer map=kowai\nlocal all all scram-sha-256\n"

@@ -1,24 +1,19 @@
 """Requests are counted in Redis where there is one; losing it loses nothing."""
 
 import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-import redis
 from sqlalchemy import text
 
 from blocks import shared_cache
 from deployments.shim.app import create_app
-from kowai.settings import settings
 from tasks.rates import take_requests
 from tests.deployments.conftest import People
 from tests.deployments.test_limits import ME, allow
+from tests.redis_server import RedisServer
 
 pytestmark = [
     pytest.mark.redis,
@@ -26,41 +21,10 @@ pytestmark = [
 ]
 
 
-class Server:
-    """Run a Redis that keeps nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.folder = folder
-        self.client = redis.Redis(port=self.port)
-        self.start()
-
-    def start(self) -> None:
-        options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(self.folder))
-        self.process = subprocess.Popen(("redis-server", *options), stdout=subprocess.DEVNULL)
-        while True:
-            try:
-                self.client.ping()
-                return
-            except redis.ConnectionError:
-                assert self.process.poll() is None
-                time.sleep(0.05)
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path, people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server(tmp_path)
-    monkeypatch.setenv("KOWAI_REDIS_URL", f"redis://127.0.0.1:{server.port}/0")
-    monkeypatch.setattr(shared_cache, "PATIENCE_SECONDS", 10.0)  # a busy machine is no failure
-    settings.cache_clear()
-    yield server
-    server.stop()
+def server(tmp_path: Path, people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path).pointed_at(monkeypatch) as server:
+        yield server
 
 
 async def counted_here(people: People, tenant: UUID) -> int:
@@ -69,7 +33,7 @@ async def counted_here(people: People, tenant: UUID) -> int:
 
 
 async def test_two_shims_count_together_in_redis_and_say_when_to_come_back(
-    people: People, tenant: UUID, server: Server
+    people: People, tenant: UUID, server: RedisServer
 ) -> None:
     await allow(people, tenant, tenant, requests_per_minute=3)
     key, other = await people.key(tenant, "viewer"), people._replace(app=create_app())
@@ -85,14 +49,14 @@ async def test_two_shims_count_together_in_redis_and_say_when_to_come_back(
     assert await counted_here(people, tenant) == 0
 
 
-async def test_strangers_are_counted_there_too(people: People, tenant: UUID, server: Server) -> None:
+async def test_strangers_are_counted_there_too(people: People, tenant: UUID, server: RedisServer) -> None:
     async with people.calling() as client:
         wanted = {"refresh_token": "no token"}
         codes = [(await client.post("/api/v1/auth/refresh", json=wanted)).status_code for _ in range(70)]
     assert (codes[0], codes[-1]) == (401, 429)
 
 
-async def test_redis_and_postgresql_count_alike(people: People, tenant: UUID, server: Server) -> None:
+async def test_redis_and_postgresql_count_alike(people: People, tenant: UUID, server: RedisServer) -> None:
     def whole(spares: list[list[float]]) -> list[list[int]]:
         return [[round(spare / 10) for spare in each] for each in spares]
 
@@ -108,7 +72,7 @@ async def test_redis_and_postgresql_count_alike(people: People, tenant: UUID, se
 
 
 async def test_a_redis_that_lost_everything_forgives_a_minutes_requests_and_no_more(
-    people: People, tenant: UUID, server: Server
+    people: People, tenant: UUID, server: RedisServer
 ) -> None:
     await allow(people, tenant, tenant, requests_per_minute=1)
     async with people.admin(tenant) as client:
@@ -118,7 +82,7 @@ async def test_a_redis_that_lost_everything_forgives_a_minutes_requests_and_no_m
 
 
 async def test_while_redis_is_down_postgresql_counts_and_health_says_so(
-    people: People, tenant: UUID, server: Server, monkeypatch: pytest.MonkeyPatch
+    people: People, tenant: UUID, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_cache, "REST_SECONDS", 0.0)
     monkeypatch.setattr("deployments.shim.components.FRESH_SECONDS", 0.0)
@@ -139,7 +103,7 @@ async def test_while_redis_is_down_postgresql_counts_and_health_says_so(
     assert len(server.client.keys("kowai:rate:*")) == 2
 
 
-async def test_a_redis_that_failed_is_left_alone_for_a_while(tenant: UUID, server: Server) -> None:
+async def test_a_redis_that_failed_is_left_alone_for_a_while(tenant: UUID, server: RedisServer) -> None:
     cache = shared_cache.shared_cache()
     assert cache is not None
     server.stop()
