@@ -10,7 +10,7 @@ from pgvector import HalfVector
 from pgvector.psycopg import register_vector_async
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kowai.indexing import WRITE_CHUNKS, IndexedDocument, chunk_columns, word_columns
+from kowai.indexing import ENTER_GRAPH, WRITE_CHUNKS, IndexedDocument, chunk_columns, word_columns
 
 
 async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
@@ -30,6 +30,8 @@ async def write_chunks(connection: AsyncConnection, documents: Sequence[IndexedD
     vectors = {"embedding": [HalfVector(vector) for vector in chunks.embedding]}
     parameters = chunks._asdict() | vectors | word_columns(documents)._asdict() | {"space_id": space_id}
     await raw.execute(cast("LiteralString", WRITE_CHUNKS), parameters)
+    entering = {"space_id": space_id, "most": len(chunks.text)}
+    await raw.execute(cast("LiteralString", ENTER_GRAPH), entering)
 
 
 def matrix(sent: Sequence[bytes | None], dimensions: int) -> NDArray[np.float32]:

@@ -133,14 +133,22 @@ async def test_the_vector_index_and_what_is_outside_of_it_find_what_comparing_ev
     assert await names(store, tenant, "hot black water", external_id="tea.md") == ["tea.md"]
 
 
-async def test_vectors_enter_the_graph_once_a_tenant_is_large(store: Database, tenant: UUID) -> None:
+async def test_once_a_tenant_is_large_its_vectors_enter_the_graph_and_take_the_earlier_ones_along(
+    store: Database, tenant: UUID
+) -> None:
+    async def outside() -> list[bool]:
+        return list(await connection.scalars(text("select not in_graph from chunk_vector order by chunk_id")))
+
     async with store.transaction(tenant) as connection:
-        await add(connection, tenant, "tea.md", LIBRARY["tea.md"])
+        await add(connection, tenant, "tea.md", *LIBRARY.values())
+        assert await outside() == [True] * 5
         grown = "insert into term_count (tenant_id, term, chunks, occurrences) values (:tenant, '', :more, :more)"
-        await connection.execute(text(grown), {"tenant": tenant, "more": FEW_VECTORS - 1})
-        await add(connection, tenant, "coffee.md", LIBRARY["coffee.md"])
-        inside = text("select in_graph from chunk_vector order by chunk_id")
-        assert list(await connection.scalars(inside)) == [False, True]
+        await connection.execute(text(grown), {"tenant": tenant, "more": FEW_VECTORS - 5})
+        await add(connection, tenant, "two.md", "petrol tax", "penguins parade")
+        assert sum(await outside()) == 3
+        assert (await outside())[5:] == [False, False]
+        await add(connection, tenant, "rest.md", "hot water", "black tea", "black coffee", "the oil price")
+        assert not any(await outside())
 
 
 async def test_a_large_tenant_is_searched_through_its_space_s_index(
