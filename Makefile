@@ -13,7 +13,7 @@ up: .venv/.installed
 	@exec .venv/bin/kowai up $(ARGS)
 
 test: .venv/.installed-dev
-	.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.installed-dev
 	.venv/bin/ruff check
