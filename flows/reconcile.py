@@ -8,7 +8,9 @@ from flows.ingest import ingest_stored
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.hosting import remove_files
+from tasks.receive import find_tenants as find_all_tenants
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
+from tasks.reindex import drop_spaces
 from tasks.remove import remove_originals, sweep_bucket
 from tasks.retention import retention_of, retire_versions
 from tasks.tenants import find_tenants, for_each
@@ -25,6 +27,7 @@ async def reconcile(tenant: str | None = None, keep_versions: int | None = None,
     """
     tenants = await find_tenants(tenant)
     await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, keep_versions, keep_days))
+    await drop_spaces(await find_all_tenants(), unfinished=False)
 
 
 async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int | None) -> None:

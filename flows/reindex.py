@@ -48,7 +48,7 @@ async def _move(space: StoredSpace, allowed_loss: float) -> None:
     if space.state == "building":
         async with retired_on_failure(space):
             await fill(tenant_ids, space)
-            if not await compare_spaces(tenant_ids, space, allowed_loss):
+            if not space.restored and not await compare_spaces(tenant_ids, space, allowed_loss):
                 await retire_space(space)
                 return await report_spaces()
             await switch(tenant_ids, space)

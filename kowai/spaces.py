@@ -45,25 +45,34 @@ end $$
 """
 FUNCTIONS = (MAKE_SPACE, DROP_INDEX, OPEN_SPACE)
 
-CURRENT = "select id, public_id, model, dimensions, embedder, state from embedding_space where state = 'current'"
-NAMED = "select id, public_id, model, dimensions, embedder, state from embedding_space where public_id = :public_id"
-SAME = """
-select id, public_id, model, dimensions, embedder, state from embedding_space
-where model = :model and dimensions = :dimensions
-"""
+KEPT_DAYS = 7  # for which the space before the current one can be gone back to
+
+# One that is built and was current before is being gone back to.
+COLUMNS = "id, public_id, model, dimensions, embedder, state, state = 'building' and retired_at is not null as restored"
+CURRENT = f"select {COLUMNS} from embedding_space where state = 'current'"  # noqa: S608
+NAMED = f"select {COLUMNS} from embedding_space where public_id = :public_id"  # noqa: S608
+SAME = f"select {COLUMNS} from embedding_space where model = :model and dimensions = :dimensions"  # noqa: S608
+KEPT = f"""
+select {COLUMNS} from embedding_space
+where state = 'retired' and retired_at > now() - interval '{KEPT_DAYS} days' order by retired_at desc limit 1
+"""  # noqa: S608
 LISTED = """
 select public_id, model, dimensions, embedder, state, evaluation from embedding_space
 order by state <> 'current', id desc
 """
 MAKE = "select make_space(:model, :dimensions, :embedder, 'building')"
 BUILD_AGAIN = """
-update embedding_space set state = 'building', embedder = :embedder, evaluation = '{}'
+update embedding_space set state = 'building', embedder = :embedder, evaluation = '{}', retired_at = null
 where id = :id and state in ('retired', 'building')
 """
-DROPPING = """
-with begun as (update embedding_space set state = 'dropping' where state = 'retired' returning id)
+RESTORE = "update embedding_space set state = 'building', evaluation = '{}' where id = :id and state = 'retired'"
+DROPPING = f"""
+with kept as ({KEPT}), begun as (
+  update embedding_space set state = 'dropping' where state = 'retired' and id not in (select id from kept)
+    and (:unfinished or retired_at is not null) returning id
+)
 select id from begun union select id from embedding_space where state = 'dropping'
-"""
+"""  # noqa: S608
 DROP_INDEX_OF = "select drop_space_index(:id)"
 GONE = "delete from embedding_space where id = :id and state = 'dropping'"
 ASKED = """
@@ -71,8 +80,8 @@ select q.standalone, a.citations from answer a join query q on q.id = a.query_id
 where not a.abstained and a.citations <> '[]' and q.filters = '{}' order by a.created_at desc limit :limit
 """
 SWITCH = (
-    "update embedding_space set state = 'retired' where state = 'current'",
-    "update embedding_space set state = 'current' where id = :id",
+    "update embedding_space set state = 'retired', retired_at = now() where state = 'current'",
+    "update embedding_space set state = 'current', retired_at = null where id = :id",
 )
 RETIRE = "update embedding_space set state = 'retired' where id = :id and state = 'building'"
 EVALUATED = "update embedding_space set evaluation = cast(:evaluation as jsonb) where id = :id"

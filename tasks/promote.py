@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import database
-from kowai.errors import NotFound
+from kowai.errors import InvalidInput, NotFound
 from kowai.evaluations import Found, conclude
 from kowai.gate import Comparison
 from kowai.suites import About
@@ -23,6 +23,7 @@ from tasks.step import step
 from tasks.versions import live_versions, slot_of
 
 NAMED = 10
+NOT_LIVE = "Only a promotion whose version is live can be rolled back."
 GO_LIVE = text("""
 insert into live_setting (tenant_id, slot, version_id) values (:tenant, :slot, :version)
 on conflict (tenant_id, slot) do update set version_id = excluded.version_id, since = now()
@@ -164,6 +165,24 @@ async def roll_back(promotion_id: UUID, tenant_id: UUID, sentence: str) -> bool:
             await connection.execute(GO_LIVE, slot | {"version": row.incumbent_id})
         await _end(connection, promotion_id, "rolled_back", sentence=sentence)
     return True
+
+
+async def promoted_embedder(promotion_id: UUID, tenant_id: UUID) -> str | None:
+    """Return whose vector space was promoted; None where it was no space. Raises NotFound and InvalidInput."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = await _find(connection, promotion_id)
+    if row.slot != SPACE:
+        return None
+    if row.outcome != "promoted":
+        raise InvalidInput(NOT_LIVE)
+    return row.content["embedder"]
+
+
+@step
+async def note_roll_back(promotion_id: UUID, tenant_id: UUID, sentence: str) -> None:
+    """Write down that a promoted space, which is no setting of one tenant, is gone back from."""
+    async with (await database()).transaction(tenant_id) as connection:
+        await _end(connection, promotion_id, "rolled_back", sentence=sentence)
 
 
 async def _find(connection: AsyncConnection, promotion_id: UUID) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database, embedder
+from blocks.embedder import Space
 from kowai import spaces
 from kowai.errors import KowaiError, Misconfigured, NotFound, SpaceUnready
 from kowai.space_evaluation import Asked, Comparison, recall_of
@@ -29,6 +30,11 @@ AT_ONCE = 5_000  # chunks embedded in one task
 CLOSING = 256  # chunks that may be embedded while nothing can be indexed
 GRACE_SECONDS = 10.0  # for searches that have begun
 FORGOTTEN = 20_000  # vectors deleted in one transaction
+BEING_BUILT = "Another vector space is being built: finish it by `kowai reindex` with its embedder first."
+NOT_KEPT = (
+    f"The vector space before it is kept for {spaces.KEPT_DAYS} days and no longer there: build it again by `kowai "
+    "reindex --embedder NAME`."
+)
 
 
 @step
@@ -47,8 +53,32 @@ async def begin_space(block: str) -> StoredSpace:
             await connection.execute(text(spaces.BUILD_AGAIN), model | {"id": (await _made(connection, model)).id})
             return await _made(connection, model)
     except IntegrityError as error:
-        sentence = "Another vector space is being built: finish it by `kowai reindex` with its embedder first."
-        raise SpaceUnready(sentence) from error
+        raise SpaceUnready(BEING_BUILT) from error
+
+
+@step
+async def restore_space() -> StoredSpace:
+    """Begin to make the space before the current one current again. Raises SpaceUnready where that cannot be."""
+    try:
+        async with (await database()).engine().begin() as connection:
+            await connection.execute(text(spaces.LOCK))
+            row = (await connection.execute(text(spaces.KEPT))).one_or_none()
+            if row is None:
+                raise SpaceUnready(NOT_KEPT)
+            kept = StoredSpace(*row)
+            if await _space_of(kept.embedder) != kept.space:
+                raise SpaceUnready(f"The embedder '{kept.embedder}' no longer makes the vectors of {kept.model}.")
+            await connection.execute(text(spaces.RESTORE), {"id": kept.id})
+    except IntegrityError as error:
+        raise SpaceUnready(BEING_BUILT) from error
+    return kept
+
+
+async def _space_of(block: str) -> Space | None:
+    try:
+        return (await embedder(block)).space
+    except Misconfigured:
+        return None
 
 
 async def _same(connection: AsyncConnection, model: dict[str, Any]) -> StoredSpace | None:
@@ -159,11 +189,15 @@ async def retire_space(space: StoredSpace) -> None:
 
 
 @step
-async def drop_spaces(tenant_ids: Sequence[UUID]) -> int:
-    """Delete the vectors of spaces that are no longer current, and then the spaces; return how many."""
-    await asyncio.sleep(GRACE_SECONDS)
+async def drop_spaces(tenant_ids: Sequence[UUID], *, unfinished: bool = True) -> int:
+    """Delete the vectors of spaces that are no longer current, and then the spaces; return how many.
+
+    The one that was current last is kept for a while, and so is, unless `unfinished` ones go, what failed half-way.
+    """
     async with (await database()).engine().begin() as connection:
-        old = list(await connection.scalars(text(spaces.DROPPING)))
+        old = list(await connection.scalars(text(spaces.DROPPING), {"unfinished": unfinished}))
+    if old:
+        await asyncio.sleep(GRACE_SECONDS)
     for space_id in old:
         async with (await database()).engine().begin() as connection:
             await connection.execute(text(spaces.DROP_INDEX_OF), {"id": space_id})

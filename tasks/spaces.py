@@ -15,7 +15,7 @@ OPEN = text("select open_space(:model, :dimensions)")
 
 
 class StoredSpace(NamedTuple):
-    """Hold a space's row: its vectors are made by the block `embedder`."""
+    """Hold a space's row: its vectors are made by the block `embedder`; a `restored` one was current before."""
 
     id: int
     public_id: UUID
@@ -23,6 +23,7 @@ class StoredSpace(NamedTuple):
     dimensions: int
     embedder: str
     state: str
+    restored: bool = False
 
     @property
     def space(self) -> Space:

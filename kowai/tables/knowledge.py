@@ -51,6 +51,7 @@ class EmbeddingSpace(Row, table=True):
     state: str = Field(default="current", max_length=20, sa_column_kwargs={"server_default": "current"})
     evaluation: dict[str, Any] = document_of("{}")
     created_at: datetime | None = moment(nullable=False)
+    retired_at: datetime | None = moment()  # since when another one is current; null for one that never was
 
 
 class Document(TenantRow, table=True):

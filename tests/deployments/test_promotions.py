@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
@@ -19,18 +20,28 @@ from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
 from deployments.shim.routes import suites, versions
 from flows.promote import run_promotion
+from kowai.versions import SpaceSetting
+from tasks.promote import receive_promotion
 from tasks.step import traced
-from tasks.versions import receive_version
+from tasks.suites import find_suite
+from tasks.versions import receive_version, store_version
 from tests.flows.conftest import learn_tea
 
 SUITE = b'cases:\n  - {id: green, question: "How long is green tea steeped?", facts: [three minutes]}\n'
 
 
 class Runs:
-    """Carry a promotion out at once, as a worker would."""
+    """Carry a promotion out at once, as a worker would, and remember which spaces are to be built."""
 
-    async def start(self, deployment: str, *, tenant_id: UUID, promotion_id: UUID) -> None:
-        assert deployment == "promote/run-stored-promotion"
+    def __init__(self) -> None:
+        self.spaces: list[UUID] = []
+
+    async def start(
+        self, deployment: str, *, tenant_id: UUID, promotion_id: UUID | None = None, space_id: UUID | None = None
+    ) -> None:
+        if space_id is not None:
+            return self.spaces.append(space_id)
+        assert (deployment, promotion_id is not None) == ("promote/run-stored-promotion", True)
         with traced():
             await run_promotion.fn(promotion_id, tenant_id)
 
@@ -69,6 +80,34 @@ async def test_a_version_goes_live_and_back(http: httpx.AsyncClient) -> None:
     assert [each["outcome"] for each in (await http.get("/api/v1/promotions")).json()] == ["rolled_back"]
     again = await http.post(f"{where}/roll-back")
     assert (again.status_code, again.json()["error"]["code"]) == (422, "invalid_input")
+
+
+async def promoted_space(store: Database, tenant: UUID, owner_url: str) -> tuple[UUID, UUID]:
+    """Make another space the current one as a promotion would; return the promotion and the space before."""
+    async with store.transaction(tenant) as connection:
+        version_id = await store_version(connection, "space", SpaceSetting(embedder="next"), tenant, lineage={})
+    suite_id = await find_suite("tea", tenant)
+    promotion_id = await receive_promotion(version_id, suite_id, tenant)
+    with psycopg.connect(owner_url) as owner:
+        owner.execute("update promotion set outcome = 'promoted'")
+        before = owner.execute("update embedding_space set state = 'retired', retired_at = now() returning public_id")
+        (before_id,) = before.fetchone() or ()
+        owner.execute("insert into embedding_space (model, dimensions, embedder) values ('other', 8, 'next')")
+    return promotion_id, before_id
+
+
+async def test_a_promoted_space_is_gone_back_from_by_one_call_of_who_may_move_all_tenants(
+    http: httpx.AsyncClient, store: Database, tenant: UUID, database_url: str
+) -> None:
+    promotion_id, before_id = await promoted_space(store, tenant, database_url)
+    where = f"/api/v1/promotions/{promotion_id}/roll-back"
+    assert (await http.post(where)).status_code == 403
+    app = shim(tenant, "platform_admin")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kowai") as admin:
+        made = (await admin.post(where)).json()
+        assert (made["outcome"], "'kowai' is filled up" in made["sentence"]) == ("rolled_back", True)
+        assert app.state.runs.spaces == [before_id]
+        assert (await admin.post(where)).status_code == 422
 
 
 @pytest.mark.parametrize(

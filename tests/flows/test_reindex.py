@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from zlib import crc32
 
 import numpy as np
+import psycopg
 import pytest
 from sqlalchemy import insert, text
 
@@ -20,7 +21,7 @@ from blocks.database import Database
 from blocks.embedder import Embedder
 from flows.ingest import ingest_stored
 from flows.promote import run_promotion
-from flows.reindex import reindex
+from flows.reindex import reindex, reindex_stored
 from kowai.errors import EmbedderRefused, NotFound, SpaceMismatch, SpaceUnready
 from kowai.suite_formats import read_suite
 from kowai.tables.queries import AnswerRow, Query
@@ -29,7 +30,7 @@ from tasks import reindex as steps
 from tasks import vectors
 from tasks.promote import receive_promotion
 from tasks.receive import receive_ingestion
-from tasks.reindex import begin_space, fill_space
+from tasks.reindex import begin_space, drop_spaces, fill_space, restore_space
 from tasks.retrieve import find_passages
 from tasks.step import traced
 from tasks.suites import receive_suite
@@ -39,7 +40,7 @@ from tests.flows.conftest import rows
 SYNONYMS = {"hound": "dog", "feline": "cat", "infusion": "tea", "motor": "car", "vessel": "ship", "blossom": "rose"}
 HELD = """
 select s.model, s.state, count(v.chunk_id) from embedding_space s left join chunk_vector v on v.space_id = s.id
-group by 1, 2 order by 1
+where s.retired_at is null group by 1, 2 order by 1
 """
 
 
@@ -266,7 +267,7 @@ async def test_past_versions_move_as_well(
     with traced():
         await reindex.fn("next")
     async with store.transaction(tenant) as connection:
-        past = text("select s.model from past_vector join embedding_space s on s.id = space_id")
+        past = text("select s.model from past_vector join embedding_space s on s.id = space_id where state = 'current'")
         assert list(await connection.scalars(past)) == ["new"]
 
 
@@ -316,6 +317,43 @@ async def test_an_equal_space_is_switched_to_by_the_gate(
     assert passage.text == "dog dog dog."
     with traced():
         assert (await run_promotion.fn(promotion_id, tenant)).name == "Promoted"
+
+
+async def test_the_space_before_is_filled_up_and_gone_back_to_without_a_question(
+    store: Database, tenant: UUID, tmp_path: Path, use: Callable[..., None], server: Any
+) -> None:
+    use("next", "new", 48)
+    await learn(tenant, tmp_path, dog="A dog.", cat="A cat.")
+    await reindex.fn("next")
+    await learn(tenant, tmp_path, tea="Green tea.")
+    server.asked.clear()
+    space = await restore_space()
+    with traced():
+        await reindex_stored.fn(space.public_id, tenant)
+    assert server.asked == ["tea\nGreen tea."]  # the others' vectors were kept
+    assert await held(store, tenant) == [("old", "current", 3)]
+    (passage,) = await find_passages("tea", tenant, k=1, filters={})
+    assert passage.text == "Green tea."
+
+
+async def test_a_space_is_gone_back_to_as_long_as_it_is_kept_and_its_embedder_makes_it(
+    store: Database, tenant: UUID, tmp_path: Path, use: Callable[..., None], database_url: str
+) -> None:
+    use("next", "new", 48)
+    await learn(tenant, tmp_path, dog="A dog.")
+    with pytest.raises(SpaceUnready, match="no longer there"):
+        await restore_space()
+    await reindex.fn("next")
+    use("kowai", "changed", 16)
+    with pytest.raises(SpaceUnready, match="'kowai' no longer makes"):
+        await restore_space()
+    use("kowai", "old", 32)
+    with psycopg.connect(database_url) as owner:
+        owner.execute("update embedding_space set retired_at = now() - interval '8 days' where state = 'retired'")
+    with pytest.raises(SpaceUnready, match="no longer there"):
+        await restore_space()
+    assert await drop_spaces([tenant]) == 1
+    assert [row["state"] for row in rows(database_url, "select state from embedding_space")] == ["current"]
 
 
 async def test_a_space_that_finds_less_for_other_tenants_is_refused_whatever_the_suite_says(

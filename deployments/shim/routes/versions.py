@@ -10,12 +10,11 @@ from sqlalchemy import text
 
 from blocks.connections import database
 from deployments.shim.identity import Principal, let_pass, may
-from deployments.shim.promoting import begin_promotion
+from deployments.shim.promoting import begin_promotion, undo_promotion
 from deployments.shim.runs import Runs
-from kowai.errors import InvalidInput, NotFound
+from kowai.errors import NotFound
 from kowai.gate import Comparison
 from kowai.versions import KINDS, SPACE
-from tasks.promote import roll_back
 from tasks.versions import receive_version
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
@@ -135,10 +134,9 @@ async def get_promotion(promotion_id: UUID, caller: Reader) -> PromotionView:
 
 
 @router.post("/promotions/{promotion_id}/roll-back")
-async def roll_promotion_back(promotion_id: UUID, caller: Promoter) -> PromotionView:
-    """Make the version before this one live again."""
-    if not await roll_back(promotion_id, caller.tenant_id, "Rolled back by hand."):
-        raise InvalidInput("Only a promotion whose version is live can be rolled back.")
+async def roll_promotion_back(promotion_id: UUID, caller: Promoter, request: Request) -> PromotionView:
+    """Make the version before this one live again; a vector space is kept for a week, and filled up first."""
+    await undo_promotion(promotion_id, caller, request.app.state.runs)
     return await _promotion(promotion_id, caller.tenant_id)
 
 
