@@ -1,4 +1,4 @@
-"""A reverse proxy for the WebSockets by which Prefect tells its UI of events and logs."""
+"""A reverse proxy for the WebSockets by which Prefect tells of events and logs as they happen."""
 
 import asyncio
 import json
@@ -36,13 +36,13 @@ class Ending(NamedTuple):
 async def relay(browser: WebSocket, upstream: Upstream, check: Callable[[], Awaitable[object]]) -> None:
     """Hand messages on both ways until either side ends, or `check`, asked every 15 s, no longer lets the caller in.
 
-    Prefect is shown our token in place of the proof that its UI begins with.
+    Prefect is shown our token in place of the proof that its clients begin with.
     """
     if PROTOCOL not in browser.scope["subprotocols"]:
         return await browser.close(PROTOCOL_ERROR)
     await browser.accept(PROTOCOL)
     try:
-        await browser.receive()  # what the UI would prove itself by
+        await browser.receive()  # what a client of Prefect would prove itself by
         async with connect(upstream.url, subprotocols=[PROTOCOL], proxy=None, open_timeout=OPEN_SECONDS) as prefect:
             await prefect.send(json.dumps({"type": "auth", "token": upstream.token}))
             ending = await _first(_down(prefect, browser), _up(browser, prefect), _watched(check))

@@ -130,6 +130,25 @@ async def test_the_ui_is_served_below_its_path_and_nothing_beside_it(lively: Peo
             assert reply.status_code == 404 or "<title>Prefect Server</title>" in reply.text
 
 
+async def test_strangers_get_the_icons_that_browsers_fetch_without_cookies_and_no_page(people: People) -> None:
+    async with people.calling() as stranger:
+        assert "icons" in (await stranger.get("/prefect/ico/site.webmanifest")).json()
+        for path in ("nothing.png", "..%2findex.html", "%2e%2e%2findex.html"):
+            assert (await stranger.get(f"/prefect/ico/{path}")).status_code in (401, 404)
+
+
+def test_our_prefect_server_streams_logs_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "prefect-auth").write_text("admin:x")
+    server, settings = stack.prefect_server(Layout(tmp_path), Settings(state=tmp_path)), "PREFECT_SERVER_LOGS_STREAM"
+    assert server.environment()[f"{settings}_OUT_ENABLED"] == "true"
+    assert server.environment()[f"{settings}_PUBLISHING_ENABLED"] == "true"
+    monkeypatch.setenv(f"{settings}_PUBLISHING_ENABLED", "false")
+    assert server.environment()[f"{settings}_PUBLISHING_ENABLED"] == "false"
+
+
 async def test_without_prefect_it_says_so(people: People, tenant: UUID) -> None:
     async with (
         people.app.router.lifespan_context(people.app),

@@ -84,7 +84,7 @@ async def forward(request: Request) -> Response:
 @router.websocket("/api/events/out", dependencies=[Watch])
 @router.websocket("/api/logs/out", dependencies=[Watch])
 async def stream(browser: WebSocket) -> None:
-    """Hand on what Prefect tells its UI as it happens, for as long as the session that asked lasts."""
+    """Hand on what Prefect tells as it happens, for as long as the session that asked lasts; its UI polls instead."""
     api: PrefectApi = browser.app.state.prefect
     upstream = api.stream(browser.scope["path"].removeprefix(f"{PATH}/api"))
     await relay(browser, upstream, lambda: look_in(browser, "prefect.read"))
@@ -94,6 +94,15 @@ for name in READING:
     router.add_api_route(f"/api/{{path:path}}/{name}", forward, methods=["POST"], dependencies=[Look])
 router.add_api_route("/api/{path:path}", forward, methods=["GET"], dependencies=[Look])
 router.add_api_route("/api/{path:path}", forward, methods=["POST", "PUT", "PATCH", "DELETE"], dependencies=[Change])
+
+
+@router.get("/ico/{name}", dependencies=[Depends(anyone)])
+async def icon(name: str) -> Response:
+    """Serve an icon or the manifest, which browsers fetch without cookies. Raises NotFound."""
+    found = _find(f"ico/{name}")
+    if found.parent.name != "ico":
+        raise NotFound("There is no such icon.")
+    return FileResponse(found)
 
 
 @router.get("", dependencies=[Look])
