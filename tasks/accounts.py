@@ -101,8 +101,9 @@ async def open_call(digest: str, purpose: Purpose, ahead: Ahead | None = None) -
 
 async def _open_reserved(digest: str, purpose: Purpose, ahead: Ahead) -> Opened | None:
     """Open and reserve; None when an identical call is there or a limit is reached. A free call need not be durable."""
-    opened, limits = Opened(uuid4(), is_reserved=True), {"request_limit", "daily_limit"}
-    row = {"id": opened.call_id, "digest": digest, "amount": ahead.amount, **ahead.model.model_dump(include=limits)}
+    opened, model = Opened(uuid4(), is_reserved=True), ahead.model
+    row = {"id": opened.call_id, "digest": digest, "amount": ahead.amount}
+    row |= {"request_limit": model.request_limit, "daily_limit": model.daily_limit}
     row |= {"tenant": purpose.tenant_id, "target": ahead.target.name, "model": ahead.target.model}
     row |= purpose._asdict()
     with suppress(Overtaken):

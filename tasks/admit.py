@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import func, update
+from sqlalchemy import Select, bindparam, func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
@@ -82,13 +83,19 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
 
 
 async def _row(connection: AsyncConnection, query_id: UUID, tenant_id: UUID) -> Any:
-    suspended = select(col(Tenant.suspended)).where(col(Tenant.id) == tenant_id).scalar_subquery().label("suspended")
+    row = (await connection.execute(_statement(), {"query": query_id, "tenant": tenant_id})).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no question {query_id} in this tenant.")
+    return row
+
+
+@cache  # building it takes longer than running it
+def _statement() -> Select[Any]:
+    """Return what locks a question and reads with it all that its admission depends on."""
+    of_tenant = col(Tenant.id) == bindparam("tenant")
+    suspended = select(col(Tenant.suspended)).where(of_tenant).scalar_subquery().label("suspended")
     live = select(func.jsonb_object_agg(col(LiveSetting.slot), col(LiveSetting.version_id))).scalar_subquery()
     experiments = running_experiments().label("experiments")
     settings = (col(Query.pins), live.label("live"), experiments, col(Query.asked_by))
     state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"), *settings)
-    found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == query_id).with_for_update()
-    row = (await connection.execute(found)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no question {query_id} in this tenant.")
-    return row
+    return sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == bindparam("query")).with_for_update()
