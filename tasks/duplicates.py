@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -100,9 +101,17 @@ async def _compare(
         rows.append(row | {"leader_id": leader_id, "likeness": like})
         if leader_id is None:
             leaders.append((one.id, sketch.text_hash, sketch.signature))
-    written = postgresql.insert(DocumentSketch)
-    renewed = {name: written.excluded[name] for name in rows[0] if name not in ("document_id", "tenant_id")}
-    await connection.execute(written.on_conflict_do_update(index_elements=["document_id"], set_=renewed), rows)
+    await connection.execute(_written(), rows)
+
+
+@cache
+def _written() -> Any:
+    """Return the statement that stores sketches in place of those of earlier versions."""
+    new = postgresql.insert(DocumentSketch)
+    renewed = ("version", *Sketch._fields, "leader_id", "likeness")
+    return new.on_conflict_do_update(
+        index_elements=["document_id"], set_={name: new.excluded[name] for name in renewed}
+    )
 
 
 def _leader(leaders: Sequence[tuple[Any, ...]], sketch: Sketch) -> tuple[UUID | None, float | None]:

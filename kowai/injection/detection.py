@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kowai.injection.model import chance, question_score, sentence_scores
 from kowai.injection.normalising import plain, views
-from kowai.injection.rules import rule_hits
+from kowai.injection.rules import rule_hits, rules_for
 
 # Log odds: what they cost in false alarms is in benchmarks/INJECTION.md.
 QUESTION_THRESHOLD = 1.5
@@ -36,7 +36,8 @@ def seen_in_document(text: str) -> list[Seen]:
     shown = plain(text)
     # A disguise that was taken off moves what follows it: then the whole document is pointed at.
     whole = (0, len(text)) if shown != text else None
-    ruled = [(kind, start, end, SURE) for kind, start, end in rule_hits(shown)]
-    scored = [(start, end, score) for start, end, score in sentence_scores(shown) if score > DOCUMENT_THRESHOLD]
+    standing = rules_for(shown)
+    ruled = [(kind, start, end, SURE) for kind, start, end in rule_hits(shown, standing)]
+    scored = [each for each in sentence_scores(shown, standing) if each[2] > DOCUMENT_THRESHOLD]
     ruled += [("HIDDEN_ORDER", start, end, chance(score)) for start, end, score in scored]
     return [Seen(kind, *(whole or (start, end)), score) for kind, start, end, score in ruled]

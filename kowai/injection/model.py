@@ -1,5 +1,6 @@
 """The two models of the injection guard: linear, over hashed words and a few measures (see benchmarks/injection)."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 
 from kowai.injection.features import Indices, Vector, hashed, measures, rarity, segments, surroundings, windows
 from kowai.injection.normalising import plain
-from kowai.injection.rules import rules_for
+from kowai.injection.rules import Rule
 
 WEIGHTS = Path(__file__).parent / "weights.npz"
 
@@ -39,11 +40,14 @@ def question_score(text: str) -> float:
     return max(model.score(hashed(window), measures(window)) for window in windows(plain(text)))
 
 
-def sentence_scores(text: str) -> list[tuple[int, int, float]]:
-    """Return [start, end) and the log odds of each sentence or line that orders the reader of a document about."""
+def sentence_scores(text: str, standing: Mapping[str, Rule]) -> list[tuple[int, int, float]]:
+    """Return [start, end) and the log odds of each sentence or line that orders the reader of a document about.
+
+    `standing` are the rules that may hit in the text.
+    """
     model = linear("document")
     parts = segments(text)
-    rare, standing = rarity(len(parts)), rules_for(text)
+    rare = rarity(len(parts))
     return [
         (part.start, part.end, model.score(hashed(part.text), np.append(measures(part.text, standing), near)) - rare)
         for part, near in zip(parts, surroundings(parts), strict=True)
