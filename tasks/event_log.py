@@ -1,14 +1,14 @@
 """The event log: facts about a subject, in the order they were told; every door that streams reads it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import insert, literal, text
+from sqlalchemy import func, insert, literal, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import col, select
@@ -36,12 +36,16 @@ class Fact(NamedTuple):
     payload: Mapping[str, Any]
 
 
-async def tell(subject: UUID, tenant_id: UUID, kind: str, payloads: Sequence[Mapping[str, Any]] = ({},)) -> None:
-    """Append one fact a payload and wake its readers; it may be lost with the machine, as an unfinished answer is."""
-    facts = [{"tenant_id": tenant_id, "subject": subject, "kind": kind, "payload": dict(one)} for one in payloads]
+async def tell(subject: UUID, tenant_id: UUID, *told: tuple[str, Mapping[str, Any]]) -> None:
+    """Append facts, a kind and a payload each, and wake their readers, by one statement.
+
+    They may be lost with the machine, as an unfinished answer is.
+    """
+    about = {"tenant_id": tenant_id, "subject": subject}
+    facts = insert(Event).values([about | {"kind": kind, "payload": dict(payload)} for kind, payload in told])
+    woken = sqlalchemy.select(func.pg_notify(CHANNEL, str(subject))).add_cte(facts.cte("told"))
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        await connection.execute(insert(Event).values(facts))
-        await connection.execute(NOTIFY, {"subject": str(subject)})
+        await connection.execute(woken)
 
 
 async def announce(subject: UUID, tenant_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from kowai.telling import showable
@@ -11,6 +11,7 @@ from tasks.event_log import Fact, tell
 
 BETWEEN_SECONDS = 0.08
 STARTED, TEXT = "answer.started", "answer.text"  # what was told before the last start is void
+BEGUN: tuple[str, Mapping[str, str]] = STARTED, {}
 
 Hear = Callable[[str], None]
 
@@ -18,8 +19,7 @@ Hear = Callable[[str], None]
 async def tell_written(question: Question, text: str) -> None:
     """Tell a finished text in one transaction, a few words an event; nothing when nobody follows."""
     if question.streamed:
-        await tell(question.id, question.tenant_id, STARTED)
-        await tell(question.id, question.tenant_id, TEXT, [{"text": words} for words in _words(text)])
+        await tell(question.id, question.tenant_id, BEGUN, *((TEXT, {"text": words}) for words in _words(text)))
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def telling(question: Question, field: str) -> AsyncGenerator[Hear | None]
     if not question.streamed:
         yield None
         return
-    await tell(question.id, question.tenant_id, STARTED)
+    await tell(question.id, question.tenant_id, BEGUN)
     teller = Teller(question, field)
     at_work = asyncio.create_task(teller.work())
     try:
@@ -74,7 +74,7 @@ class Teller:
         fresh = text[len(self._told) :]
         if fresh:
             self._told = text
-            await tell(self._question.id, self._question.tenant_id, TEXT, [{"text": fresh}])
+            await tell(self._question.id, self._question.tenant_id, (TEXT, {"text": fresh}))
 
 
 def told_text(facts: Sequence[Fact]) -> str:
