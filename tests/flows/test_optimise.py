@@ -27,6 +27,7 @@ from tests.model_server import Act, ModelServer
 QUESTION = "How long is green tea steeped, guest {}?"
 CASES = 16
 RULE = "Name the minutes."
+PROPOSED = ("observations", "summary", "program_description", "module_description", "proposed_instruction")
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("simba", "gepa")]
 
 
@@ -48,7 +49,10 @@ class Pupil:
         told = json.dumps(request["messages"])
         last = request["messages"][-1]["content"]
         guest = re.search(r"guest (\d+)", last)
-        if "new_instruction" in told or "module_advice" in told:
+        wanted = re.search(r"starting with the field `\[\[ ## (\w+) ## \]\]`", last)
+        if wanted and wanted[1] in PROPOSED:
+            self.server.default = Act(content=f"[[ ## {wanted[1]} ## ]]\n{RULE}\n\n[[ ## completed ## ]]")
+        elif "new_instruction" in told or "module_advice" in told:
             self.server.default = Act(content=self.advice(told))
         elif guest is None:
             self.server.default = Act(status=400)
@@ -91,7 +95,7 @@ def gain_of(promotion: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize(
-    "optimiser", ["bootstrap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("simba", "gepa"))]
+    "optimiser", ["bootstrap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("simba", "gepa", "mipro"))]
 )
 async def test_a_pupil_learns_and_the_held_out_half_is_answered_better(
     tea: UUID, database_url: str, pupil: Pupil, optimiser: str
