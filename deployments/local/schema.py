@@ -1,4 +1,4 @@
-"""Bring the database to the newest schema and write down the URL by which the application enters it."""
+"""Bring the database to the newest schema, and make the secrets that are missing, as in a state that is new."""
 
 import sys
 
@@ -6,8 +6,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from deployments.local.layout import layout
-from deployments.local.secret_files import read_secret, write_secret
+from deployments.local.layout import layout, make_folders
+from deployments.local.secret_files import ensure_secrets, read_secret, write_secret
 from deployments.migrate import migrate
 from kowai.settings import settings
 
@@ -17,7 +17,9 @@ PATIENCE_SECONDS = 5
 def prepare_database(owner_url: str) -> None:
     """Create the database if it is missing, migrate it, and store the application's URL among the secrets."""
     ensure_database(owner_url)
+    make_folders(layout())
     folder, own = layout().secrets, settings().app_database_url
+    ensure_secrets(folder, database_exists=False)
     password = make_url(own.get_secret_value()).password if own else None
     url = migrate(owner_url, str(password or read_secret(folder, "app-database-password")))
     write_secret(folder / "app-database-url", url)
