@@ -1,8 +1,9 @@
 """The search for a better prompt: rate that of today, let one of DSPy's optimisers search, rate what it found."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -90,11 +91,23 @@ def _compiled(optimiser: str, program: dspy.Module, lessons: Lessons, purse: Pur
     chosen = optimiser_named(optimiser)
     metric: Any = getattr(program, "metric")  # noqa: B009 -- DSPy knows only Module
     try:
-        return chosen.improve(program, lessons.examples, metric, settings().batch_at_once)
+        with _unheard():
+            return chosen.improve(program, lessons.examples, metric, settings().batch_at_once)
     except Exception:
         if purse.is_empty:
             return None
         raise
+
+
+@contextmanager
+def _unheard() -> Generator[None]:
+    """Keep prompts and replies, which DSPy's optimisers print and log, out of the output of this process."""
+    dspy.disable_logging()
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            yield
+    finally:
+        dspy.enable_logging()
 
 
 def _less_one_rating(purse: Purse) -> Limits:
