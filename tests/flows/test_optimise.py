@@ -12,6 +12,7 @@ import pytest
 
 from blocks.database import Database
 from flows.optimise import run_optimisation
+from kowai import optimisers
 from kowai.errors import BudgetExhausted
 from kowai.optimisation import CitedAnswer, SuiteTooSmall, Tally, half_of, prompt_of
 from kowai.optimisers import UnknownOptimiser
@@ -199,7 +200,10 @@ async def test_a_prompt_that_learned_from_a_document_goes_with_it(tea: UUID, dat
     assert not any("three minutes" in each["held"] for each in kept)
 
 
-async def test_what_cannot_be_learned_from_is_refused_by_name(tea: UUID, store: Database) -> None:
+async def test_what_cannot_be_learned_from_is_refused_by_name(
+    tea: UUID, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimisers, "find_spec", lambda name: None)  # as where the extra is not installed
     suite_id = await suite_of(2, tea, QUESTION)
     with pytest.raises(SuiteTooSmall):
         await receive_optimisation(Wish("assistant", suite_id, "bootstrap", Limits()), tea)
