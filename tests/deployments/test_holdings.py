@@ -21,7 +21,7 @@ from tasks.step import traced
 class Direct:
     """Run flows here, without telling Prefect."""
 
-    async def run(self, flow: Any, _deployment: str, *, opened: Any, **parameters: Any) -> str:
+    async def run(self, flow: Any, _deployment: str, *, opened: Any = None, **parameters: Any) -> str:
         with traced():
             await flow.fn(**parameters)
         return ""
