@@ -18,7 +18,8 @@ from kowai.errors import CannotStart
 PORT = 5432
 FAST = signal.SIGINT  # open transactions are rolled back, data is flushed
 DATABASE = "kowai"
-LEAST_BUFFERS, MOST_BUFFERS = 128, 1024  # MB; an eighth of the memory, taken up only as data is read
+LEAST_BUFFERS, MOST_BUFFERS = 128, 1024  # MB, taken up only as data is read
+PART = 32  # of the memory: what a laptop can spare
 LINES = Path("log") / "postgres.json"  # in the cluster, where whoever PostgreSQL runs as may write
 # An error of a statement repeats what it was given, so only whoever sent it is told of it: the level `log` leaves out
 # errors, and keeps what befalls the server itself.
@@ -42,7 +43,7 @@ def command(cluster: Path, *, as_json: bool = True) -> tuple[str, ...]:
 
 def buffers(memory: int) -> int:
     """Return how many megabytes of so many bytes of memory hold what was read before."""
-    return min(MOST_BUFFERS, max(LEAST_BUFFERS, memory // 8 // 1_000_000))
+    return min(MOST_BUFFERS, max(LEAST_BUFFERS, memory // PART // 1_000_000))
 
 
 def prepare(place: Layout) -> None:
