@@ -92,7 +92,7 @@ def calls(model: str, tenant: UUID) -> dict[str, Side]:
 
 
 async def measure(options: argparse.Namespace, model: str, cache: Path) -> dict[str, dict[str, list[float]]]:
-    material, questions = generated(cache)
+    material, questions = generated(options.chunks, cache)
     vectors = embed(questions, cache)
     async with open_store() as (store, owner_url):
         tenant, owner = uuid4(), Database(url=SecretStr(owner_url))

@@ -29,7 +29,7 @@ from kowai.types import Chunk
 from tasks.search_sql import propose, search
 
 CHUNKS_A_DOCUMENT, DOCUMENTS_A_BATCH = 10, 20
-GENERATED = 200
+CHUNKS_A_TEXT = 50  # of more, made of one text, the nearest are hardly nearer than the next: no search tells them apart
 NEAREST = text(
     "select chunk_id from (select chunk_id, embedding <=> cast(:vector as halfvec) as distance from chunk_vector"
     " offset 0) as measured order by distance limit 10"
@@ -58,9 +58,9 @@ def gather(names: Sequence[str], cache: Path) -> tuple[Material, list[str]]:
     return Material(texts, embed(chunks, cache), [word for words in texts for word in words]), questions
 
 
-def generated(cache: Path) -> tuple[Material, list[str]]:
-    """Return the same of texts made up of the samples' words, for who has no collections."""
-    texts = list(generated_texts(GENERATED))
+def generated(count: int, cache: Path) -> tuple[Material, list[str]]:
+    """Return the same for `count` chunks of texts made up of the samples' words, for who has no collections."""
+    texts = list(generated_texts(count // CHUNKS_A_TEXT))
     words = [text.split() for text in texts]
     questions = [f"What is said about {text.split('. ')[0].lower()}?" for text in texts]
     return Material(words, embed(texts, cache), [word for own in words for word in own]), questions
@@ -128,7 +128,9 @@ async def ask(store: Database, tenant: UUID, questions: Sequence[str], vectors: 
 
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
-    material, questions = gather(options.sets, options.cache) if options.sets else generated(options.cache)
+    material, questions = (
+        gather(options.sets, options.cache) if options.sets else generated(options.chunks, options.cache)
+    )
     asked = random.Random(2).sample(questions, options.questions)
     vectors = embed(asked, options.cache)
     async with open_store() as (store, owner_url):
