@@ -6,6 +6,11 @@ UV := $(or $(shell command -v uv 2>/dev/null),.venv/bin/uv)
 INSTALL := VIRTUAL_ENV=.venv $(UV) pip
 COMPILE := $(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-header
 
+# As pip does: who stands behind a proxy of their own has its certificate in the system's store, not in uv's.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 .PHONY: up test lint scan lock clean
 .DELETE_ON_ERROR:
 
