@@ -12,7 +12,7 @@ from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
 from kowai.errors import EvaluationBroken
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.promote import decide, favours_candidate, read_candidacy, receive_promotion
-from tasks.receive import find_tenant, find_tenants
+from tasks.receive import find_all_tenants, find_tenant
 from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces, retire_space
 from tasks.spaces import StoredSpace
 from tasks.suites import find_suite
@@ -58,7 +58,7 @@ async def _built(embedder: str) -> StoredSpace:
     space = await begin_space(embedder)
     if space.state == "building":
         async with retired_on_failure(space):
-            await fill(await find_tenants(), space)
+            await fill(await find_all_tenants(), space)
     return space
 
 
@@ -66,7 +66,7 @@ async def _settle(space: StoredSpace, promotion_id: UUID, tenant_id: UUID) -> st
     """Switch to the space or give it up; return what speaks against it beside the suite, which is one tenant's."""
     if space.state == "current":
         return None
-    tenant_ids = await find_tenants()
+    tenant_ids = await find_all_tenants()
     finds = await compare_spaces(tenant_ids, space, ALLOWED_LOSS)
     if finds and await favours_candidate(promotion_id, tenant_id):
         await switch(tenant_ids, space)

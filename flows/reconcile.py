@@ -8,7 +8,7 @@ from flows.ingest import ingest_stored
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.hosting import remove_files
-from tasks.receive import find_tenants as find_all_tenants
+from tasks.receive import find_all_tenants
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.reindex import drop_spaces
 from tasks.remove import remove_originals, sweep_bucket

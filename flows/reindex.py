@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect import flow
 
 from kowai.errors import KowaiError
-from tasks.receive import find_tenants
+from tasks.receive import find_all_tenants
 from tasks.reindex import (
     begin_space,
     compare_spaces,
@@ -44,7 +44,7 @@ async def reindex_stored(space_id: UUID, tenant_id: UUID) -> None:
 
 
 async def _move(space: StoredSpace, allowed_loss: float) -> None:
-    tenant_ids = await find_tenants()
+    tenant_ids = await find_all_tenants()
     if space.state == "building":
         async with retired_on_failure(space):
             await fill(tenant_ids, space)

@@ -95,7 +95,7 @@ async def receive_ingestion(sources: list[dict[str, Any]], tenant_id: UUID, *, a
 
 
 @step
-async def find_tenants() -> list[UUID]:
+async def find_all_tenants() -> list[UUID]:
     """Return the ids of all tenants."""
     async with (await database()).connection() as connection:
         return list(await connection.scalars(select(col(Tenant.id)).order_by(col(Tenant.id))))
