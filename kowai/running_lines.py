@@ -48,7 +48,7 @@ def _shapes(lines: dict[int, str]) -> list[dict[int, str]]:
     """Return pages and their lines, grouped by what is not a number in them."""
     shapes: dict[str, dict[int, str]] = defaultdict(dict)
     for number, line in lines.items():
-        shapes[_NUMBER.sub("#", line)][number] = line
+        shapes[_NUMBER.sub("\0", line)][number] = line
     return list(shapes.values())
 
 

@@ -37,7 +37,16 @@ def test_two_pages_are_too_few_to_tell() -> None:
     assert running_lines([["a", "Page 1"], ["b", "Page 2"]]) == [Edges(0, 0)] * 2
 
 
-@given(st.lists(st.lists(st.sampled_from(["a", "1", "2", "3", "x 1", "x 2", "long text"]), max_size=6), max_size=12))
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "1", "2", "3", "x 1", "x 2", "# #", "1 #", "1 2"]), max_size=6), max_size=12
+    )
+)
 def test_no_page_loses_more_lines_than_it_has(pages: list[list[str]]) -> None:
     for lines, edges in zip(pages, running_lines(pages), strict=True):
         assert 0 <= edges.top + edges.bottom <= len(lines)
+
+
+def test_a_hash_in_a_line_is_not_taken_for_a_number() -> None:
+    pages = [["# #", "a"], ["1 2", "b"], ["# 3", "c"], ["4 #", "d"]]
+    assert running_lines(pages) == [Edges(0, 0)] * 4
