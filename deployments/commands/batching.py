@@ -137,12 +137,11 @@ def _save(api: "Api", made: dict[str, Any], out: Path) -> None:
 
 
 def _print(api: "Api", made: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import open_console, table
 
-    console = Console(highlight=False)
+    console = open_console()
     shares = api.get(f"/api/v1/batches/{made['batch_id']}/results")["totals"]
     shown = table("persona", "items", "done", "abstained", "refused", "dead", "confidence", "cost")
     for share in shares:

@@ -32,7 +32,8 @@ def ingest_all(sources: Iterable[str], api: Api) -> Tally:
     tally = Tally()
     collected = collect(sources, tally)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("indexing", total=sum(map(weight, chain(collected.files, collected.records))))
         for batch, send in planned(collected, tally):
             deliver(batch, partial(send, api), tally)

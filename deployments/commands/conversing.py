@@ -103,14 +103,13 @@ def _line() -> str:
 
 
 def _print(rows: Any, columns: tuple[str, ...], as_json: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import print_json, table
+    from deployments.commands.printing import open_console, print_json, table
 
     if as_json:
         return print_json(rows)
     made = table(*(column.replace("_", " ") for column in columns))
     for row in rows:
         made.add_row(*("" if row[column] is None else escape(str(row[column])) for column in columns))
-    Console(highlight=False).print(made)
+    open_console().print(made)

@@ -36,12 +36,11 @@ def analytics(
 
 
 def _print(found: "Analytics") -> None:
-    from rich.console import Console
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import open_console, table
     from kowai.analytics import chart, headline, share
 
-    console = Console(highlight=False)
+    console = open_console()
     console.print(f"Use from {found.since} to {found.until}")
     console.print(headline(found))
     for line in chart(found.weeks):

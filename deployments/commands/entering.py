@@ -142,10 +142,9 @@ def send(method: str, path: str, body: Any, url: str | None, key: str | None) ->
 def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
     import json
 
-    from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import open_console, table
 
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -153,4 +152,4 @@ def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: boo
     made = table(*columns)
     for row in rows:
         made.add_row(*(escape("" if row[name] is None else str(row[name])) for name in columns))
-    Console(highlight=False).print(made)
+    open_console().print(made)

@@ -107,10 +107,9 @@ def _is_of_beir(path: Path) -> bool:
 
 
 def _list(found: list[dict[str, Any]], as_json: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import print_json, table
+    from deployments.commands.printing import open_console, print_json, table
 
     if as_json:
         return print_json(found)
@@ -119,7 +118,7 @@ def _list(found: list[dict[str, Any]], as_json: bool) -> None:
         suite, outcome = f"{each['suite']} v{each['suite_version']}", each["outcome"] or each["status"]
         cells = (each["evaluation_id"], suite, ", ".join(each["personas"]), outcome)
         shown.add_row(*map(escape, cells), "yes" if each["accepted"] else "", each["created_at"][:19])
-    Console(highlight=False).print(shown)
+    open_console().print(shown)
 
 
 def _print(api: "Api", evaluation: str, as_json: bool) -> None:

@@ -36,12 +36,11 @@ def guards(
 
 
 def _print(reply: dict[str, Any]) -> None:
-    from rich.console import Console
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import open_console, table
 
     listed = table("guard", "stage", "action", "by", "sees")
     for each in reply["guards"]:
         by = "this tenant" if each["own"] else "default" if each["action"] == each["default"] else "policy block"
         listed.add_row(each["guard"], each["stage"], each["action"], by, each["summary"])
-    Console(highlight=False).print(listed)
+    open_console().print(listed)

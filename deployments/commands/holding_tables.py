@@ -3,11 +3,10 @@
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.commands.printing import table
+from deployments.commands.printing import open_console, table
 from deployments.commands.tally import COUNTS
 
 
@@ -59,4 +58,4 @@ def print_certificate(certificate: dict[str, Any]) -> None:
 
 
 def _print(made: Table) -> None:
-    Console(highlight=False).print(made)
+    open_console().print(made)

@@ -1,6 +1,7 @@
 """Replies of the API as a person reads them."""
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from deployments.local.status import Line
 
 LONGEST_QUOTE = 300
+UNBROKEN = 10_000  # columns
+
+
+def open_console() -> Console:
+    """Return what wraps lines on a terminal and, for who reads from a pipe, leaves a row in one line."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else UNBROKEN)
 
 
 def print_json(reply: dict[str, Any] | list[dict[str, Any]]) -> None:
@@ -29,7 +36,7 @@ def print_answer(reply: dict[str, Any], told: str = "") -> None:
 
     Words that were `told` already are not printed again; where checking changed them, the checked ones stand below.
     """
-    console = Console(highlight=False)
+    console = open_console()
     if reply.get("error"):
         typer.echo(f"kowai: {reply['error']['message']}", err=True)
         return
@@ -38,7 +45,7 @@ def print_answer(reply: dict[str, Any], told: str = "") -> None:
         console.print(Text(f"\n{answer}" if told else answer), style="bold")
     for number, citation in enumerate(reply.get("citations", []), start=1):
         console.print(Text(f"\n[{number}] {place_of(citation)}"), style="cyan")
-        console.print(Padding(Text(shortened(citation["quote"])), (0, 0, 0, 4)))
+        console.print(Padding(Text(shortened(citation["quote"])), (0, 0, 0, 4), expand=False))
     for sentence in reply.get("struck_out", []):
         console.print(Text(f"\nstruck out, for nothing supports it: {sentence}"), style="yellow")
     console.print(Text(f"\n{summary(reply)}"), style="dim")
@@ -53,10 +60,10 @@ def _bare(text: str) -> str:
 
 
 def print_passages(reply: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = open_console()
     for number, passage in enumerate(reply["passages"], start=1):
         console.print(Text(f"{number}. {place_of(passage)}  ({passage['score']:.3f})"), style="cyan")
-        console.print(Padding(Text(shortened(passage["text"])), (0, 0, 1, 4)))
+        console.print(Padding(Text(shortened(passage["text"])), (0, 0, 1, 4), expand=False))
     if not reply["passages"]:
         typer.echo("Nothing was found.")
     print_note(reply)
@@ -97,13 +104,13 @@ def shortened(text: str) -> str:
 def table(*headings: str, title: str | None = None) -> Table:
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        made.add_column(heading, overflow="fold")
+        made.add_column(heading, overflow="fold", no_wrap=heading == "id")
     return made
 
 
 def print_tally(tally: "Tally") -> None:
     """Print where the documents ended, those that are not indexed one by one."""
-    console = Console(highlight=False)
+    console = open_console()
     for heading, listed in {"dead document": tally.deaths, "held back": tally.held}.items():
         if listed:
             made = table(heading, "cause", "what happened")
@@ -122,7 +129,7 @@ def print_status(lines: list["Line"]) -> None:
         memory = f"{line.memory / 1e6:.0f} MB" if line.memory is not None else None
         cells = (line.name, line.state, line.pid, line.port, memory, line.url, line.sentence)
         made.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
-    Console(highlight=False).print(made)
+    open_console().print(made)
 
 
 def print_finding(finding: "Finding") -> None:

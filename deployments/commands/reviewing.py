@@ -37,10 +37,11 @@ def quarantine(
 
 
 def _print(held: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from deployments.commands.printing import open_console
+
+    console = open_console()
     if not held:
         console.print("Nothing waits in the quarantine.")
     for document in held:

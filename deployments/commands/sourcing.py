@@ -117,10 +117,9 @@ def _pairs(told: list[str] | None) -> dict[str, Any]:
 
 
 def _print(kept: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import open_console, table
 
     listed = table("source", "kind", "schedule", "due", "walked", "vanished", "id")
     for each in kept:
@@ -129,4 +128,4 @@ def _print(kept: list[dict[str, Any]]) -> None:
         walked = (each["walked_at"] or "never")[:16].replace("T", " ")
         cells = (each["uri"], each["kind"], schedule, due, walked, each["vanished"], each["id"])
         listed.add_row(*map(escape, cells))
-    Console(highlight=False).print(listed)
+    open_console().print(listed)

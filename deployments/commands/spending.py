@@ -42,12 +42,11 @@ def _read(api: "Api", query: dict[str, str]) -> dict[str, Any]:
 
 
 def _print(reply: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from deployments.commands.printing import table
+    from deployments.commands.printing import open_console, table
 
-    console = Console(highlight=False)
+    console = open_console()
     console.print(f"{reply['day']}: {_dollars(reply['spent'])} spent of {_dollars(reply['daily_limit'])}", end="")
     console.print(f", {_dollars(reply['reserved'])} reserved for calls under way")
     counters = ("reservations", "settlements", "releases", "replays")

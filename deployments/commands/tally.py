@@ -49,8 +49,8 @@ class Tally:
         }
 
     def __str__(self) -> str:
-        ends = (f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in ENDS)
-        return f"{self.accepted:,} accepted: {', '.join(ends)}"
+        ends = (f"{count:,} {name.replace('_', ' ')}" for name in ENDS if (count := getattr(self, name)))
+        return f"{self.accepted:,} accepted: {', '.join(ends)}".removesuffix(": ")
 
     def _list(self, found: list[Death], death: Death) -> None:
         if len(found) < LISTED:
