@@ -1,6 +1,7 @@
 """The command `kowai`: parse, call one function, print. Commands import what they need when they run."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -23,6 +24,7 @@ from deployments.commands import (
     inspecting,
     measuring,
     optimising,
+    projecting,
     promoting,
     reindexing,
     replaying,
@@ -34,8 +36,71 @@ from deployments.commands import (
     spending,
     teaming,
 )
-from deployments.commands.projecting import appwrite
 from kowai.errors import KowaiError
+
+CONTENTS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
+    "Run": (
+        running.up,
+        running.down,
+        inspecting.status,
+        inspecting.doctor,
+        inspecting.key,
+        inspecting.version,
+        running.worker,
+        scaling.scale,
+        measuring.bench,
+        flowing.workflows,
+    ),
+    "Ask": (
+        asking.ask,
+        conversing.chat,
+        asking.search,
+        replaying.replay,
+        conversing.conversations,
+        conversing.preferences,
+        conversing.rate,
+        conversing.feedback,
+        teaming.team,
+        teaming.teams,
+        batching.app,
+    ),
+    "Knowledge": (
+        ingesting.ingest,
+        holding.documents,
+        holding.forget,
+        holding.replay_dead_letters,
+        reviewing.quarantine,
+        retaining.retention,
+        graphing.graph,
+        reindexing.reindex,
+        sourcing.app,
+    ),
+    "Evaluate and improve": (
+        evaluating.evaluate,
+        evaluating.evaluations,
+        evaluating.draw_suite,
+        promoting.promote,
+        promoting.promotions,
+        optimising.optimise,
+        optimising.optimisations,
+        experimenting.experiment,
+        experimenting.experiments,
+        experimenting.flags,
+    ),
+    "Costs, limits and access": (
+        spending.costs,
+        counting.analytics,
+        allowing.allowances,
+        guarding.guards,
+        entering.login,
+        entering.logout,
+        entering.users,
+        entering.keys,
+        auditing.audit,
+        hosting.tenants,
+        projecting.appwrite,
+    ),
+}
 
 app = typer.Typer(
     name="kowai",
@@ -44,41 +109,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (reindexing.reindex, graphing.graph):
-    app.command()(command)
-for command in (running.up, running.down, running.worker, scaling.scale):
-    app.command()(command)
-for command in (inspecting.status, inspecting.doctor, inspecting.key, inspecting.version):
-    app.command()(command)
-for command in (asking.ask, asking.search, replaying.replay, ingesting.ingest):
-    app.command()(command)
-for command in (teaming.team, teaming.teams, measuring.bench, spending.costs, counting.analytics):
-    app.command()(command)
-for command in (evaluating.evaluate, evaluating.evaluations, evaluating.draw_suite):
-    app.command()(command)
-for command in (promoting.promote, promoting.promotions, optimising.optimise, optimising.optimisations):
-    app.command()(command)
-for command in (experimenting.experiment, experimenting.experiments, experimenting.flags):
-    app.command()(command)
-for command in (guarding.guards, reviewing.quarantine, retaining.retention):
-    app.command()(command)
-for command in (holding.documents, holding.forget):
-    app.command()(command)
-for command in (entering.login, entering.logout, allowing.allowances):
-    app.command()(command)
-for group in (batching.app, entering.users, entering.keys, auditing.audit, hosting.tenants, flowing.workflows):
-    app.add_typer(group)
-app.command("replay-dead-letters")(holding.replay)
-app.add_typer(sourcing.app, name="sources")
-app.add_typer(appwrite)
-for command in (
-    conversing.chat,
-    conversing.conversations,
-    conversing.rate,
-    conversing.feedback,
-    conversing.preferences,
-):
-    app.command()(command)
+for panel, entries in CONTENTS.items():
+    for entry in entries:
+        if isinstance(entry, typer.Typer):
+            app.add_typer(entry, rich_help_panel=panel)
+        else:
+            app.command(rich_help_panel=panel)(entry)
 
 
 def main() -> None:

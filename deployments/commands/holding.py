@@ -55,7 +55,9 @@ def documents(
     print_accounts(ledger)
 
 
-def replay(ids: Ids = None, cause: Cause = None, url: Url = None, key: Key = None, as_json: Json = False) -> None:
+def replay_dead_letters(
+    ids: Ids = None, cause: Cause = None, url: Url = None, key: Key = None, as_json: Json = False
+) -> None:
     """Read dead letters again; exit code 1 when some are dead still."""
     from deployments.commands.api import Api
     from deployments.commands.holding_tables import print_dead_letters

@@ -18,7 +18,7 @@ Handling = Annotated[
     typer.Option("--handling", help="NAME=VALUE: content_type, language, chunk_size, chunk_overlap; repeatable."),
 ]
 
-app = typer.Typer(help="See and change where documents come from.", invoke_without_command=True)
+app = typer.Typer(name="sources", help="See and change where documents come from.", invoke_without_command=True)
 
 
 @app.callback()
