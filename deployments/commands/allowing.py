@@ -32,7 +32,7 @@ def allowances(
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """Show the limits of users and keys, or set them: `kowai allowances ID --requests 60`; what is not named stays as it is."""
+    """Show limits of users and keys, or set one: `kowai allowances ID --requests 60` leaves the others as they are."""
     from deployments.commands.api import Api
     from deployments.commands.entering import show_rows
 
