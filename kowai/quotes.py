@@ -13,27 +13,33 @@ EXPERIENCE = 5  # answers from which an average is worth more than an assumption
 
 
 class Quote(Value):
-    """Hold what `items` answers take; the worst case is what the ledger could reserve, the rest is expected."""
+    """Hold what `items` answers take; the worst case is what the ledger could reserve, the rest is expected.
+
+    On the basis of limits nothing is expected, and the minutes are the most there can be.
+    """
 
     items: int
-    prompt_tokens: int
-    output_tokens: int
+    prompt_tokens: int | None
+    output_tokens: int | None
     dollars: Dollars | None
-    worst_tokens: int
+    worst_tokens: int | None
     worst_dollars: Dollars | None
-    minutes: float
-    basis: Literal["experience", "assumption"]
+    minutes: float | None
+    basis: Literal["experience", "assumption", "limits"]
     model: str
     left_today: Dollars
 
     @property
     def sentence(self) -> str:
+        worst = "an unknown price" if self.worst_dollars is None else f"${self.worst_dollars:,.4f}"
+        left = f"${self.left_today:,.2f} are left today"
+        minutes = "an unknown number of minutes" if self.minutes is None else f"{self.minutes:,.1f} minutes"
+        if self.prompt_tokens is None or self.output_tokens is None:
+            return f"{self.items:,} answers by {self.model}: at worst {worst} ({left}) and {minutes}, by {self.basis}."
         cost = "an unknown price" if self.dollars is None else f"about ${self.dollars:,.4f}"
-        worst = "unknown" if self.worst_dollars is None else f"${self.worst_dollars:,.4f}"
         return (
             f"{self.items:,} answers by {self.model}: about {self.prompt_tokens + self.output_tokens:,} tokens, {cost} "
-            f"(at worst {worst}; ${self.left_today:,.2f} are left today) and {self.minutes:,.1f} minutes, by "
-            f"{self.basis}."
+            f"(at worst {worst}; {left}) and {minutes}, by {self.basis}."
         )
 
     def needs_approval(self, approve_above: Decimal | None) -> bool:

@@ -12,7 +12,7 @@ from kowai.prompting import texts_of
 from kowai.reranking import most_searches, price_of
 from kowai.signatures import CheckSupport, StandaloneQuestion
 from kowai.versions import Answering
-from tasks.quote_sums import NOTHING, Load, Sums, expected, expected_output, total, worst
+from tasks.quote_sums import NOTHING, Load, Sums, dearest, expected, expected_output, total, worst
 from tasks.writing import MOST_CHECKED
 
 REPHRASED_TOKENS = 60
@@ -60,30 +60,33 @@ def _reranked(load: Load, model: LanguageModel) -> Sums:
     if chosen is None or (chosen.price is None and not chosen.allow_unknown_price):
         return NOTHING
     passages = load.longest[: chosen.candidates]
-    if len(passages) < 2:
+    if len(passages) < 2 or not load.questions:
         return NOTHING
     about = sum(about_tokens(passage) for passage in passages)
     likely = [about + len(passages) * about_tokens(question) for question in load.questions]
     searches = len(load.questions) * most_searches([about // len(passages)] * len(passages))
-    tokens, most = _most(load, chosen, passages, rephrased=bool(model.targets))
+    tokens, most, once = _most(load, chosen, passages, rephrased=bool(model.targets))
     by_tokens = chosen.priced_by == "tokens"
     expected_dollars = price_of(chosen.price, chosen.priced_by, tokens=sum(likely), searches=searches)
-    return Sums(sum(likely) if by_tokens else 0, 0, expected_dollars, tokens if by_tokens else 0, most)
+    return Sums(sum(likely) if by_tokens else 0, 0, expected_dollars, tokens if by_tokens else 0, most, once)
 
 
-def _most(load: Load, chosen: Reranker, passages: list[str], *, rephrased: bool) -> tuple[int, Decimal | None]:
-    """Return the most tokens and dollars: the tokens of a question count with each passage."""
+def _most(
+    load: Load, chosen: Reranker, passages: list[str], *, rephrased: bool
+) -> tuple[int, Decimal | None, Decimal | None]:
+    """Return the most tokens and dollars, and those of one call: a question's tokens count with each passage."""
     nothing = count_prompt([""], chosen.model).tokens
     bare = [count_prompt(["", passage], chosen.model).tokens for passage in passages]
     asked = load.as_understood(chosen.model) if rephrased else load.as_asked(chosen.model)
     priced = partial(price_of, chosen.price, chosen.priced_by)
-    tokens, dollars = 0, list[Decimal | None]()
+    tokens, prices, dollars = 0, list[Decimal | None](), list[Decimal | None]()
     for count, questions in Counter(asked).items():
         read = [each + count - nothing for each in bare]
         price = priced(tokens=sum(read), searches=most_searches(read))
+        prices.append(price)
         tokens += questions * sum(read)
         dollars.append(None if price is None else questions * price)
-    return tokens, total(dollars)
+    return tokens, total(dollars), dearest(prices)
 
 
 def _reranker(load: Load) -> str | None:

@@ -11,7 +11,7 @@ from blocks.tokens import count_prompt
 from kowai import quotes
 from kowai.conversations import needs_rephrasing
 from kowai.personas import AUTO, roster
-from kowai.pricing import cost
+from kowai.pricing import cost, worst_case
 from kowai.prompting import prompted, texts_of, told
 from kowai.questions import LONGEST
 from kowai.signatures import ChoosePersona
@@ -61,16 +61,17 @@ class Load(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sum calls: expected prompt and output tokens and dollars, and the worst case of both."""
+    """Sum calls: expected prompt and output tokens and dollars, the worst case of both, and that of one call."""
 
     prompt: int
     output: int
     dollars: Decimal | None
     worst_tokens: int
     worst: Decimal | None
+    dearest: Decimal | None
 
 
-NOTHING = Sums(0, 0, Decimal(0), 0, Decimal(0))
+NOTHING = Sums(0, 0, Decimal(0), 0, Decimal(0), Decimal(0))
 
 
 def of_voice(name: str, load: Load, model: LanguageModel) -> Sums:
@@ -84,7 +85,7 @@ def _for_persona(load: Load, chosen: Answering, model: LanguageModel) -> Sums:
     sample = [count_prompt(_prompt(chosen, load.asked, passages), first.model).tokens for passages in load.sampled]
     prompt = sum(load.as_asked(first.model)) + count * (sum(sample) // len(sample))
     output = count * min(first.max_output_tokens, expected_output(load))
-    longest = _prompt(chosen, load.asked, _fenced(load.longest[: chosen.retrieval.passages]))
+    longest = _prompt(chosen, load.asked, fenced(load.longest[: chosen.retrieval.passages]))
     return Sums(prompt, output, _price(first, prompt, output, count), *worst(longest, load.as_asked, targets))
 
 
@@ -92,7 +93,7 @@ def expected_output(load: Load) -> int:
     return round(quotes.ASSUMED_OUTPUT_TOKENS if load.past.output_tokens is None else load.past.output_tokens)
 
 
-def _fenced(chunks: Sequence[str]) -> str:
+def fenced(chunks: Sequence[str]) -> str:
     return "".join(f'<passage number="{n}">\n{chunk}\n</passage>\n' for n, chunk in enumerate(chunks, 1))
 
 
@@ -100,13 +101,14 @@ def _for_anybody(load: Load, model: LanguageModel) -> Sums:
     """Sum as if the dearest persona answered each item, and at worst after a model had chosen it."""
     each = [_for_persona(load, persona, model) for persona in speakers(AUTO, load.asked)]
     prompt = texts_of(ChoosePersona, {"message": "", "personas": roster()})
-    tokens, dollars = worst(prompt, load.as_understood, model.for_role("fast"))
+    tokens, dollars, choice = worst(prompt, load.as_understood, model.for_role("fast"))
     return Sums(
         max(one.prompt for one in each),
         max(one.output for one in each),
-        _dearest([one.dollars for one in each]),
+        dearest([one.dollars for one in each]),
         max(one.worst_tokens for one in each) + tokens,
-        total([_dearest([one.worst for one in each]), dollars]),
+        total([dearest([one.worst for one in each]), dollars]),
+        total([dearest([one.dearest for one in each]), choice]),
     )
 
 
@@ -125,17 +127,25 @@ def expected(prompt: Sequence[str], added: Counts, output: int, target: Target) 
     return sent, said, _price(target, sent, said, len(counts))
 
 
-def worst(prompt: Sequence[str], added: Counts, targets: Sequence[Target]) -> tuple[int, Decimal | None]:
-    """Return the most tokens and dollars that sending a prompt with each of what is added can take, whoever replies."""
+def worst(
+    prompt: Sequence[str], added: Counts, targets: Sequence[Target]
+) -> tuple[int, Decimal | None, Decimal | None]:
+    """Return the most tokens and dollars that sending a prompt with each of what is added can take, whoever replies.
+
+    The dollars are those of all calls and those of one.
+    """
     each = [_worst(prompt, added(target.model), target) for target in targets]
-    return max(tokens for tokens, _ in each), _dearest([dollars for _, dollars in each])
+    return max(tokens for tokens, *_ in each), dearest([one[1] for one in each]), dearest([one[2] for one in each])
 
 
-def _worst(prompt: Sequence[str], counts: Sequence[int], target: Target) -> tuple[int, Decimal | None]:
+def _worst(
+    prompt: Sequence[str], counts: Sequence[int], target: Target
+) -> tuple[int, Decimal | None, Decimal | None]:
     frame = count_prompt([*prompt, "x" * FRAMING_BYTES], target.model).tokens
     prompts = [frame + count for count in counts]
-    usage = Usage(prompt_tokens=sum(prompts), completion_tokens=target.max_output_tokens * len(prompts))
-    return sum(prompts) + target.max_output_tokens * len(prompts), cost(price_of(target, max(prompts)), usage)
+    price, said = price_of(target, max(prompts)), target.max_output_tokens
+    usage = Usage(prompt_tokens=sum(prompts), completion_tokens=said * len(prompts))
+    return sum(prompts) + said * len(prompts), cost(price, usage), worst_case(price, max(prompts), said)
 
 
 def _price(target: Target, prompt: int, output: int, calls: int) -> Decimal | None:
@@ -148,7 +158,7 @@ def _prompt(chosen: Answering, asked: Asked, passages: str = "") -> list[str]:
     return prompted(inputs, passages, chosen.prompt)
 
 
-def _dearest(amounts: Sequence[Decimal | None]) -> Decimal | None:
+def dearest(amounts: Sequence[Decimal | None]) -> Decimal | None:
     return None if None in amounts else max(amount for amount in amounts if amount is not None)
 
 

@@ -1,0 +1,87 @@
+"""What a quote goes by: who is asked, some of the passages they would read, and what past answers took."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blocks.connections import database, language_model
+from blocks.language_model import LanguageModel
+from kowai import quotes
+from kowai.extraction.answer import MODEL as EXTRACTIVE
+from kowai.masking import Masking
+from kowai.personas import personas
+from kowai.quoting import quoted_passages
+from kowai.types import Preferences
+from tasks.policy import policy_of
+from tasks.preferences import read_preferences
+from tasks.quote_sums import Asked, Load, Past
+from tasks.retrieve import find_passages
+from tasks.versions import answering_by
+
+SAMPLE = 10
+
+# With what fences and headers in a passage become when it is quoted.
+LONGEST = text("""
+select replace(replace(text, '<', '‹'), '[[', '[ [') as told from chunk
+where tenant_id = :tenant order by octet_length(replace(replace(text, '<', '‹'), '[[', '[ [')) desc limit :passages
+""")
+LEFT = text("""
+select coalesce((select daily_limit from budget where tenant_id = :tenant), :default)
+  - coalesce((select reserved + spent from spend
+    where tenant_id = :tenant and day = (now() at time zone 'utc')::date), 0)
+""")
+PAST = text("""
+select count(*) as answers, avg((a.usage->>'completion_tokens')::numeric) as output_tokens,
+  avg(extract(epoch from q.finished_at - q.started_at)) as seconds
+from (
+  select query_id, usage from answer where tenant_id = :tenant and (model = :extractive) = :is_extractive
+  order by created_at desc limit 200
+) a join query q on q.id = a.query_id
+""")
+
+
+async def asked_of(tenant_id: UUID, versions: Mapping[str, UUID], asked_by: UUID | None = None) -> Asked:
+    """Return what the versions, by slot, make of every persona, and how the asker likes to be answered."""
+    preferences = await read_preferences(tenant_id, asked_by) if asked_by else Preferences()
+    speaking = {name: await answering_by(name, versions, tenant_id) for name in personas()}
+    return Asked(tenant_id, speaking, preferences)
+
+
+async def load_of(questions: Sequence[str], asked: Asked, *, most_passages: int = 0) -> Load:
+    """Return the questions with the passages of some, and the longest that retrieval could ever bring to one."""
+    model, tenant_id = await language_model(), asked.tenant_id
+    k = max(each.retrieval.passages for each in asked.personas.values())
+    most = max([k, most_passages, *(reranker.candidates for reranker in model.rerankers)])
+    values: dict[str, Any] = {"tenant": tenant_id, "passages": most, "default": model.daily_limit}
+    values |= {"extractive": EXTRACTIVE, "is_extractive": not model.targets}
+    async with (await database()).transaction(tenant_id) as connection:
+        longest = list(await connection.scalars(LONGEST, values))
+        past = await _past(connection, values)
+        left = await connection.scalar(LEFT, values)
+    sampled = await _sampled(questions, asked, k) if model.targets else []
+    load = Load(asked, list(questions), sampled, longest, past, max(left or Decimal(0), Decimal(0)))
+    return await asyncio.to_thread(_masked, load) if (await policy_of(tenant_id)).masks_prompts else load
+
+
+async def _sampled(questions: Sequence[str], asked: Asked, k: int) -> list[str]:
+    sample = questions[:: max(1, len(questions) // SAMPLE)][:SAMPLE]
+    found = [await find_passages(question, asked.tenant_id, k=k, filters={}) for question in sample]
+    return [quoted_passages(passages) for passages in found]
+
+
+def _masked(load: Load) -> Load:
+    """Return the same as models get it where personal data is masked: masks may be longer than what they stand for."""
+    masking = Masking()
+    questions, longest = [[masking.mask(each) for each in texts] for texts in (load.questions, load.longest)]
+    return load._replace(questions=questions, longest=longest)
+
+
+async def _past(connection: AsyncConnection, values: dict[str, Any]) -> Past:
+    answers, *averages = (await connection.execute(PAST, values)).one()
+    known = [None if average is None else float(average) for average in averages]
+    return Past(*known) if answers >= quotes.EXPERIENCE else Past(None, None)
