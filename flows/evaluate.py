@@ -12,10 +12,13 @@ from prefect.states import Completed
 from flows.answer import answer_query
 from flows.ask import PersonaName
 from kowai.errors import EvaluationBroken
+from kowai.quotes import Quote
 from kowai.settings import settings
 from tasks.conclude import conclude_evaluation
 from tasks.evaluations import Trial, bury_item, receive_evaluation
 from tasks.measure import measure
+from tasks.quote import show_quote
+from tasks.quote_evaluation import quote_evaluations
 from tasks.receive import find_tenant
 from tasks.suites import find_suite, newest_suites
 from tasks.turns import claim_item, close_item, held
@@ -31,6 +34,7 @@ async def evaluate(
     *,
     judged: bool = True,
     candidates: list[UUID] = [],  # noqa: B006 -- becomes the form's default
+    dry_run: bool = False,
 ) -> Any:
     """Ask the questions of a suite, measure the answers, and end as Completed, Regressed or, when broken, Failed.
 
@@ -40,6 +44,7 @@ async def evaluate(
         tenant: Whose documents answer.
         candidates: Versions of settings, each evaluated by itself in place of what is live; empty: what is live.
         judged: Also let the model of the role judge rate each answer, if a target of the language model names it.
+        dry_run: Only say how many tokens, dollars and minutes it would take.
     """
     tenant_id = await find_tenant(tenant)
     suites = [await find_suite(suite, tenant_id)] if suite else await newest_suites(tenant_id)
@@ -50,6 +55,8 @@ async def evaluate(
         for suite_id in suites
         for candidate in candidates or [None]
     ]
+    if dry_run:
+        return quoted(await show_quote(await quote_evaluations(trials, tenant_id)))
     only = own_id if len(trials) == 1 else None  # a run that is started again is the same evaluation
     outcomes: list[str] = []
     for trial in trials:
@@ -82,6 +89,11 @@ async def _work_through(evaluation_id: UUID, tenant_id: UUID) -> None:
             except Exception as error:
                 await bury_item(item_id, tenant_id, error)
         await close_item(item_id, tenant_id)
+
+
+def quoted(quote: Quote) -> Any:
+    """Return the state of a run that only said what it would take."""
+    return Completed(name="Quoted", message=quote.sentence)
 
 
 def ending(outcomes: list[str]) -> Any:

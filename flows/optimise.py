@@ -8,10 +8,13 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.ask import OnePersona
+from flows.evaluate import quoted
 from flows.promote import run_promotion
 from kowai.suites import Limits
 from tasks.optimise import Wish, improve, receive_optimisation
 from tasks.promote import receive_promotion
+from tasks.quote import show_quote
+from tasks.quote_optimisation import quote_optimisation
 from tasks.receive import find_tenant
 from tasks.suites import find_suite
 
@@ -27,6 +30,7 @@ async def optimise(
     minutes: float = MINUTES,
     *,
     tenant: str = "default",
+    dry_run: bool = False,
 ) -> Any:
     """Search a better prompt within a budget; end as Promoted, Refused, No gain or, when broken, Failed.
 
@@ -37,12 +41,15 @@ async def optimise(
         dollars: What the search may cost in US dollars; deciding is bounded by the suite's own limits.
         minutes: How long the search may take.
         tenant: Whose answers it is for.
+        dry_run: Only say how many dollars and minutes it could take.
     """
     tenant_id = await find_tenant(tenant)
     run = FlowRunContext.get()
     own_id = run.flow_run.id if run and run.flow_run else None
     limits = Limits.model_validate({"dollars": dollars, "minutes": minutes})
     wish = Wish(persona, await find_suite(suite, tenant_id), optimiser, limits)
+    if dry_run:
+        return quoted(await show_quote(await quote_optimisation(wish, tenant_id)))
     return await run_optimisation.fn(await receive_optimisation(wish, tenant_id, own_id), tenant_id)
 
 

@@ -7,11 +7,13 @@ from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.evaluate import carry_out
+from flows.evaluate import carry_out, quoted
 from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
 from kowai.errors import EvaluationBroken
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.promote import decide, favours_candidate, read_candidacy, receive_promotion
+from tasks.quote import show_quote
+from tasks.quote_evaluation import quote_promotion
 from tasks.receive import find_all_tenants, find_tenant
 from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces, retire_space
 from tasks.spaces import StoredSpace
@@ -19,18 +21,22 @@ from tasks.suites import find_suite
 
 
 @flow(name="promote", persist_result=False)
-async def promote(version: UUID, suite: str, tenant: str = "default") -> Any:
+async def promote(version: UUID, suite: str, tenant: str = "default", *, dry_run: bool = False) -> Any:
     """Evaluate a candidate and the incumbent on the same suite; end as Promoted, Refused or, when broken, Failed.
 
     Args:
         version: The id of the version of a persona, prompt, model target, retrieval setting or vector space.
         suite: The name or id of the suite that decides.
         tenant: Whose answers it is for.
+        dry_run: Only say how many tokens, dollars and minutes it would take.
     """
     tenant_id = await find_tenant(tenant)
+    suite_id = await find_suite(suite, tenant_id)
+    if dry_run:
+        return quoted(await show_quote(await quote_promotion(version, suite_id, tenant_id)))
     run = FlowRunContext.get()
     own_id = run.flow_run.id if run and run.flow_run else None
-    promotion_id = await receive_promotion(version, await find_suite(suite, tenant_id), tenant_id, own_id)
+    promotion_id = await receive_promotion(version, suite_id, tenant_id, own_id)
     return await run_promotion.fn(promotion_id, tenant_id)
 
 

@@ -8,12 +8,15 @@ from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
+from flows.evaluate import quoted
 from kowai.errors import KowaiError
 from kowai.teams.outcome import Ending
 from tasks.admit import admit
 from tasks.compose import compose
 from tasks.consult import consult
 from tasks.draw_plan import Course, chart_course
+from tasks.quote import show_quote
+from tasks.quote_team import quote_team
 from tasks.receive import find_tenant
 from tasks.record import record_answer, record_failure, record_refusal
 from tasks.team_steps import StepTimeout, Work, begin_step, close_step
@@ -35,18 +38,22 @@ class TeamFailed(KowaiError):
 
 
 @flow(name="run-team", persist_result=False)
-async def run_team(question: str, plan: str = AUTO, tenant: str = "default") -> Any:
+async def run_team(question: str, plan: str = AUTO, tenant: str = "default", *, dry_run: bool = False) -> Any:
     """Answer a question by several personas that build on one another; end as Done, Partial, Refused or Failed.
 
     Args:
         question: What the team works on.
         plan: YAML with `steps`, each with id, persona, task, needs, tools; 'auto' lets the planner draw it up.
         tenant: Whose documents answer.
+        dry_run: Only say how many tokens, dollars and minutes it could take.
     """
     tenant_id = await find_tenant(tenant)
+    assignment = Assignment(question, plan)
+    if dry_run:
+        return quoted(await show_quote(await quote_team(assignment, tenant_id)))
     run = FlowRunContext.get()
     own_id = run.flow_run.id if run and run.flow_run else None  # a run that is started again is the same team
-    team_id = await receive_team(Assignment(question, plan), tenant_id, own_id)
+    team_id = await receive_team(assignment, tenant_id, own_id)
     return await run_stored_team.fn(team_id, tenant_id)
 
 

@@ -23,6 +23,8 @@ from tasks.versions import answering_of
 FINISH = "finish"
 MOST_PASSAGES = 16
 LONGEST_OBSERVATION = 4_000
+LONGEST_NAME, LONGEST_ARGUMENTS = 50, 500
+LONGEST_NOTE = LONGEST_OBSERVATION + LONGEST_NAME + LONGEST_ARGUMENTS + 200  # with the numbers of its passages
 LONGEST_RESULT = 6_000
 
 
@@ -98,13 +100,18 @@ def _with(gathered: Gathered, name: str, arguments: Mapping[str, Any], seen: Obs
     places = [str(n) for n, passage in enumerate(passages, 1) if passage.chunk_id in found]
     where = f" (passages {', '.join(places)})" if places else ""
     said = spotlit(seen.text[:LONGEST_OBSERVATION])
-    note = f"{name}({json.dumps(arguments, ensure_ascii=False, default=str)[:500]}): {said}{where}"
-    return Gathered(passages, (*gathered.notes, note))
+    given = json.dumps(arguments, ensure_ascii=False, default=str)[:LONGEST_ARGUMENTS]
+    return Gathered(passages, (*gathered.notes, f"{name[:LONGEST_NAME]}({given}): {said}{where}"))
 
 
 async def _tell(work: Work, iteration: int, name: str, arguments: Mapping[str, Any], used: Used) -> None:
     """Append the use to the team's history without text, and with it to the step's, which erasure reaches."""
-    brief = {"step": work.step.id, "iteration": iteration, "tool": storable(name[:50]), "outcome": used.outcome}
+    brief = {
+        "step": work.step.id,
+        "iteration": iteration,
+        "tool": storable(name[:LONGEST_NAME]),
+        "outcome": used.outcome,
+    }
     said = {"arguments": json.dumps(arguments, ensure_ascii=False, default=str), "observation": used.observation.text}
     full = brief | {key: storable(text[:LONGEST_OBSERVATION]) for key, text in said.items()}
     async with (await database()).transaction(work.tenant_id) as connection:

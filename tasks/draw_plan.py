@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from blocks.connections import database, language_model
+from blocks.language_model import LanguageModel
 from kowai.errors import Misconfigured, ModelUnreadable
 from kowai.personas import personas
 from kowai.signatures import DrawUpPlan
@@ -53,12 +54,21 @@ async def chart_course(team_id: UUID, tenant_id: UUID) -> Course:
     return Course(levels, plan.limits.seconds)
 
 
+def check_planner(model: LanguageModel) -> None:
+    """Let pass a block with a model that may draw up a plan. Raises PlannerMissing."""
+    if not model.targets:
+        raise PlannerMissing("No language model is configured that could draw up a plan: send one with the question.")
+
+
+def told_to_planner(question: str) -> dict[str, Any]:
+    voices = "\n".join(f"{name}: {persona.summary}" for name, persona in personas().items())
+    return {"question": question, "personas": voices, "tools": described(list(tools())), "mistake": ""}
+
+
 async def _drawn(team_id: UUID, tenant_id: UUID, question: str, limits: TeamLimits) -> Plan:
     """Ask for a plan until one is right, each time with what was wrong with the last. Raises BadPlan."""
-    if not (await language_model()).targets:
-        raise PlannerMissing("No language model is configured that could draw up a plan: send one with the question.")
-    voices = "\n".join(f"{name}: {persona.summary}" for name, persona in personas().items())
-    inputs = {"question": question, "personas": voices, "tools": described(list(tools())), "mistake": ""}
+    check_planner(await language_model())
+    inputs = told_to_planner(question)
     bad = BadPlan("The planner drew up no plan.")
     for draft in range(MOST_DRAFTS):
         steps: Any = []
@@ -71,7 +81,7 @@ async def _drawn(team_id: UUID, tenant_id: UUID, question: str, limits: TeamLimi
             return plan
         except BadPlan as error:
             bad = error
-            inputs["mistake"] = f"{json.dumps(steps)[:LONGEST_MISTAKE]} was refused: {error.sentence}"
+            inputs["mistake"] = f"{json.dumps(steps)[:LONGEST_MISTAKE]} was refused: {error.sentence[:LONGEST_MISTAKE]}"
         except ModelUnreadable as error:
             bad = BadPlan("The planner's plan did not have the asked-for form.", operator=error.operator)
             inputs["mistake"] = bad.sentence

@@ -87,9 +87,10 @@ async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID 
         chosen = checked_personas(trial.personas or [suite.persona or DEFAULT_PERSONA], askable())
         limits = (trial.limits or suite.limits).model_dump(mode="json")
         batch = {"question_set_id": trial.suite_id, "personas": chosen, "status": "running", "limits": limits}
-        live = {slot: str(version) for slot, version in (await live_versions(connection)).items()}
-        pins = dict(trial.pins) if trial.pins is not None else live | await _slotted(connection, trial.versions)
-        stored = postgresql.insert(Batch).values(**about, **batch, pins=pins, dry_run=False).on_conflict_do_nothing()
+        live = await live_versions(connection)
+        pins = await versions_of(connection, trial, live)
+        batch |= {"pins": {slot: str(version) for slot, version in pins.items()}, "dry_run": False}
+        stored = postgresql.insert(Batch).values(**about, **batch).on_conflict_do_nothing()
         if await connection.scalar(stored.returning(col(Batch.id))) is None:
             return evaluation_id
         held = {"suite_id": trial.suite_id, "judged": judged, "flow_run_id": _own_run()}
@@ -104,8 +105,11 @@ async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID 
     return evaluation_id
 
 
-async def _slotted(connection: AsyncConnection, versions: Sequence[UUID]) -> dict[str, str]:
-    return {await slot_of(connection, version): str(version) for version in versions}
+async def versions_of(connection: AsyncConnection, trial: Trial, live: Mapping[str, UUID]) -> dict[str, UUID]:
+    """Return the version of each slot that answers in this trial. Raises NotFound."""
+    if trial.pins is not None:
+        return {slot: UUID(version) for slot, version in trial.pins.items()}
+    return {**live, **{await slot_of(connection, version): version for version in trial.versions}}
 
 
 async def _refuse_unmeasurable(connection: AsyncConnection, evaluation_id: UUID) -> None:

@@ -11,6 +11,7 @@ from tasks import metered
 
 JUDGE = "judge"
 LOWEST, HIGHEST = 1, 5
+MOST_JUDGED = 24_000  # bytes of an answer, which bounds what a verdict costs
 
 
 class JudgeNonsense(KowaiError):
@@ -26,10 +27,8 @@ class Judged(NamedTuple):
 
 async def judge(case: Case, answer: str, tenant_id: UUID, query_id: UUID) -> Judged:
     """Ask the model of the role `judge`; the same answer is judged once. Raises JudgeNonsense."""
-    expected = "\n".join((*case.answers, *case.facts)) or "(unknown)"
-    if case.unanswerable:
-        expected = "The documents do not hold the answer; saying so is right."
-    inputs = {"question": case.question, "expected": expected, "answer": answer}
+    said = answer.encode()[:MOST_JUDGED].decode(errors="ignore")
+    inputs = {"question": case.question, "expected": expected_of(case), "answer": said}
     try:
         reply = await metered.ask(JudgeAnswer, inputs, tenant_id, query_id=query_id, role=JUDGE)
     except ModelUnreadable as error:
@@ -38,6 +37,13 @@ async def judge(case: Case, answer: str, tenant_id: UUID, query_id: UUID) -> Jud
     if isinstance(score, bool) or not isinstance(score, int) or not LOWEST <= score <= HIGHEST:
         raise JudgeNonsense(f"The judge gave a score that is not between {LOWEST} and {HIGHEST}.")
     return Judged((score - LOWEST) / (HIGHEST - LOWEST), str(reply.fields["reason"]))
+
+
+def expected_of(case: Case) -> str:
+    """Return what the judge is told of a good answer."""
+    if case.unanswerable:
+        return "The documents do not hold the answer; saying so is right."
+    return "\n".join((*case.answers, *case.facts)) or "(unknown)"
 
 
 async def judge_sample(rows: Sequence[Any], tenant_id: UUID) -> list[float]:

@@ -31,6 +31,7 @@ from tasks.policy import policy_of
 
 Vectors = NDArray[np.float32]
 Hear = Callable[[str], None]
+NO_MODEL = "No language model is configured: add a target to the block kowai-language-model/kowai."
 
 
 class Ranked(NamedTuple):
@@ -145,7 +146,7 @@ async def spending(
     """
     block = (await language_model()).preferring(target)
     if not block.targets:
-        raise Misconfigured("No language model is configured: add a target to the block kowai-language-model/kowai.")
+        raise Misconfigured(NO_MODEL)
     run = FlowRunContext.get()
     purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role, most)
     masks = (await policy_of(tenant_id)).masks_prompts

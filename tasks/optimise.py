@@ -68,7 +68,7 @@ async def receive_optimisation(wish: Wish, tenant_id: UUID, optimisation_id: UUI
     values: dict[str, Any] = {"id": optimisation_id, "tenant_id": tenant_id, **wish._asdict()}
     values["limits"] = wish.limits.model_dump(mode="json")
     async with (await database()).transaction(tenant_id) as connection:
-        await _cases(connection, wish.suite_id)
+        await train_cases(connection, wish.suite_id)
         await connection.execute(postgresql.insert(Optimisation).values(**values).on_conflict_do_nothing())
     return optimisation_id
 
@@ -87,7 +87,7 @@ async def improve(optimisation_id: UUID, tenant_id: UUID) -> Improved | None:
         if row.outcome is not None:
             return Improved(row.version_id, row.suite_id) if row.version_id else None
         live = await live_versions(connection)
-        cases = await _cases(connection, row.suite_id)
+        cases = await train_cases(connection, row.suite_id)
     now = await answering_by(row.persona, live, tenant_id)
     lessons = await lessons_of(cases, now, tenant_id)
     await _note(optimisation_id, tenant_id, documents=lessons.documents)  # before anything is said about them
@@ -102,7 +102,7 @@ async def improve(optimisation_id: UUID, tenant_id: UUID) -> Improved | None:
     return Improved(version_id, row.suite_id) if version_id else None
 
 
-async def _cases(connection: AsyncConnection, suite_id: UUID) -> list[Case]:
+async def train_cases(connection: AsyncConnection, suite_id: UUID) -> list[Case]:
     """Return the cases of the train half that tell what a good answer is. Raises SuiteTooSmall."""
     known = [Case.model_validate(content) for content in await connection.scalars(CASES, {"suite": suite_id})]
     train = [case for case in known if half_of(case.id) == "train" and is_telling(case)]

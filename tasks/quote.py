@@ -60,10 +60,11 @@ async def quote_batch(batch_id: UUID, tenant_id: UUID) -> Terms:
 
 
 @step
-async def show_quote(quote: Quote) -> None:
-    """Leave the quote as an artifact of the run."""
+async def show_quote(quote: Quote) -> Quote:
+    """Leave the quote as an artifact of the run, and return it."""
     if FlowRunContext.get() is not None:
         await acreate_markdown_artifact(markdown=quote.sentence, key="quote")
+    return quote
 
 
 async def _quote(batch: Any, tenant_id: UUID) -> Quote:

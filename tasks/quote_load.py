@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database, language_model
-from blocks.language_model import LanguageModel
 from kowai import quotes
 from kowai.extraction.answer import MODEL as EXTRACTIVE
 from kowai.masking import Masking

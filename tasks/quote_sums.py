@@ -138,9 +138,7 @@ def worst(
     return max(tokens for tokens, *_ in each), dearest([one[1] for one in each]), dearest([one[2] for one in each])
 
 
-def _worst(
-    prompt: Sequence[str], counts: Sequence[int], target: Target
-) -> tuple[int, Decimal | None, Decimal | None]:
+def _worst(prompt: Sequence[str], counts: Sequence[int], target: Target) -> tuple[int, Decimal | None, Decimal | None]:
     frame = count_prompt([*prompt, "x" * FRAMING_BYTES], target.model).tokens
     prompts = [frame + count for count in counts]
     price, said = price_of(target, max(prompts)), target.max_output_tokens

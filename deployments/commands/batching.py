@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments.commands.options import Json, Key, State, Url
+from deployments.commands.options import Dry, Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
@@ -27,7 +27,6 @@ OPEN = ("queued", "waiting", "running")
 
 File = Annotated[Path, typer.Argument(help="A CSV file with a column `question` (and `id`), or JSON Lines.")]
 Personas = Annotated[list[str], typer.Option("--persona", "-p", help="Who answers; give it several times.")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
 Above = Annotated[float, typer.Option("--approve-above", min=0, help="Wait for approval above so many USD.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the table; .jsonl for JSON Lines.")]
 

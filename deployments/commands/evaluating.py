@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.commands.options import Json, Key, State, Url
+from deployments.commands.options import Dry, Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
@@ -31,6 +31,7 @@ def evaluate(
     form: Form = None,
     as_json: Json = False,
     *,
+    dry_run: Dry = False,
     url: Url = None,
     key: Key = None,
     state: State = None,
@@ -39,10 +40,14 @@ def evaluate(
     import time
 
     from deployments.commands.api import Api
+    from deployments.commands.printing import print_quote
 
     with Api(url, key) as api:
         named = _send(api, Path(suite), form) if Path(suite).exists() else suite
-        made = api.post("/api/v1/evaluations", {"suite": named, "personas": personas, "judged": not no_judge})
+        wanted = {"suite": named, "personas": personas, "judged": not no_judge, "dry_run": dry_run}
+        made = api.post("/api/v1/evaluations", wanted)
+        if dry_run:
+            return print_quote(made, as_json)
         path = f"/api/v1/evaluations/{made['evaluation_id']}"
         while made["outcome"] is None:
             time.sleep(PAUSE_SECONDS)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deployments.commands.options import Json, Key, State, Url
+from deployments.commands.options import Dry, Json, Key, State, Url
 
 PAUSE_SECONDS = 1.0
 REFUSED = 3  # 2 means that KowAI is not running
@@ -25,6 +25,7 @@ def optimise(
     dollars: Dollars = 1.0,
     minutes: Minutes = 60.0,
     *,
+    dry_run: Dry = False,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -34,12 +35,14 @@ def optimise(
     import time
 
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import print_json, print_quote
 
-    wanted = {"persona": persona, "suite": suite, "optimiser": optimiser}
+    wanted = {"persona": persona, "suite": suite, "optimiser": optimiser, "dry_run": dry_run}
     limits = {"dollars": dollars, "minutes": minutes}
     with Api(url, key) as api:
         made = api.post("/api/v1/optimisations", wanted | {"limits": limits})
+        if dry_run:
+            return print_quote(made, as_json)
         while not _is_over(made):
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/optimisations/{made['optimisation_id']}")

@@ -40,4 +40,5 @@ Key = Annotated[
         "--key", envvar="KOWAI_API_KEY", help="An API key; default: your login's, or the first one.", show_envvar=True
     ),
 ]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's reply as it is.")]

@@ -31,6 +31,13 @@ def print_json(reply: dict[str, Any] | list[dict[str, Any]]) -> None:
     typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
 
 
+def print_quote(quote: dict[str, Any], as_json: bool) -> None:
+    """Print what a dry run would take."""
+    from kowai.quotes import Quote
+
+    print_json(quote) if as_json else typer.echo(Quote.model_validate(quote).sentence)
+
+
 def print_answer(reply: dict[str, Any], told: str = "") -> None:
     """Print the answer, its citations and how sure it is; a refusal as what it says.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deployments.commands.options import Json, Key, State, Url
+from deployments.commands.options import Dry, Json, Key, State, Url
 
 PAUSE_SECONDS = 1.0
 EXIT_CODES = {"promoted": 0, "broken": 1, "refused": 3, "rolled_back": 3}  # 2 means that KowAI is not running
@@ -25,6 +25,7 @@ def promote(
     suite: Suite = "handbook",
     as_json: Json = False,
     *,
+    dry_run: Dry = False,
     url: Url = None,
     key: Key = None,
     state: State = None,
@@ -33,12 +34,15 @@ def promote(
     import time
 
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import print_json, print_quote
 
     content = _content(settings, file)
     with Api(url, key) as api:
         version = api.post("/api/v1/versions", {"slot": slot, "content": content})
-        made = api.post("/api/v1/promotions", {"version_id": version["version_id"], "suite": suite})
+        wanted = {"version_id": version["version_id"], "suite": suite, "dry_run": dry_run}
+        made = api.post("/api/v1/promotions", wanted)
+        if dry_run:
+            return print_quote(made, as_json)
         while made["outcome"] is None:
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/promotions/{made['promotion_id']}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.commands.options import Json, Key, State, Url
+from deployments.commands.options import Dry, Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
@@ -24,18 +24,23 @@ Question = Annotated[str, typer.Argument(help="What the team works on.")]
 def team(
     plan: PlanFile,
     question: Question,
+    dry_run: Dry = False,
     as_json: Json = False,
     url: Url = None,
-    key: Key = None,
     *,
+    key: Key = None,
     state: State = None,
 ) -> None:
     """Let several personas work on a question; exit code 1 when they failed, 3 when the answer is not whole."""
     from deployments.commands.api import Api
+    from deployments.commands.printing import print_quote
 
     described = AUTO if plan == AUTO else _read(Path(plan))
     with Api(url, key) as api:
-        made = _follow(api, api.post("/api/v1/teams", {"question": question, "plan": described}))
+        made = api.post("/api/v1/teams", {"question": question, "plan": described, "dry_run": dry_run})
+        if dry_run:
+            return print_quote(made, as_json)
+        made = _follow(api, made)
     _print(made, as_json)
     raise typer.Exit(EXIT_CODES[made["status"]])
 

@@ -111,26 +111,39 @@ def _stored(caller: Principal, **subject: UUID) -> Opened:
     return Opened(subject_id, {name: str(value) for name, value in {**subject, "tenant_id": caller.tenant_id}.items()})
 
 
+QUOTE = ("dry_run",)  # of what is only quoted nothing is stored: POST /api/v1/evaluations, promotions or teams
 WORKFLOWS = {
     "ask": Workflow(
         "questions.ask", "answer-query/answer-query", a_question, "/api/v1/query/{}", hidden=("show_text",)
     ),
-    "evaluate": Workflow("evaluations.run", "evaluate/run-stored-evaluation", an_evaluation, "/api/v1/evaluations/{}"),
+    "evaluate": Workflow(
+        "evaluations.run",
+        "evaluate/run-stored-evaluation",
+        an_evaluation,
+        "/api/v1/evaluations/{}",
+        hidden=QUOTE,
+    ),
     "evaluate-nightly": Workflow(
         "evaluations.run",
         "evaluate/evaluate-nightly",
         as_it_is,
-        hidden=("suite", "personas", "judged", "candidates"),
+        hidden=("suite", "personas", "judged", "candidates", *QUOTE),
     ),
     "ingest-documents": Workflow("sources.write", "ingest-stored/ingest-stored", an_ingestion, "/api/v1/ingestions/{}"),
     "ingest-nightly": Workflow("sources.write", "ingest-due/ingest-nightly", as_it_is),
-    "promote": Workflow("versions.promote", "promote/run-stored-promotion", a_promotion, "/api/v1/promotions/{}"),
+    "promote": Workflow(
+        "versions.promote",
+        "promote/run-stored-promotion",
+        a_promotion,
+        "/api/v1/promotions/{}",
+        hidden=QUOTE,
+    ),
     "reconcile": Workflow("documents.delete", "reconcile/reconcile", as_it_is),
     "replay-dead-letters": Workflow("documents.write", "replay-dead-letters/replay-dead-letters", as_it_is),
     "report-costs": Workflow("costs.read", "report-costs/report-costs", as_it_is),
     "report-usage": Workflow("costs.read", "report-usage/report-usage", as_it_is),
     "run-personas": Workflow("batches.run", "run-personas/run-stored-batch", a_batch, "/api/v1/batches/{}"),
-    "run-team": Workflow("teams.run", "run-team/run-stored-team", a_team, "/api/v1/teams/{}"),
+    "run-team": Workflow("teams.run", "run-team/run-stored-team", a_team, "/api/v1/teams/{}", hidden=QUOTE),
     "watch-experiments": Workflow("versions.promote", "watch-experiments/watch-experiments", as_it_is),
     "watch-live": Workflow("versions.promote", "watch-live/watch-live", as_it_is),
 }

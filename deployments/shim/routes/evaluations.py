@@ -5,19 +5,22 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import sqlalchemy
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
 from deployments.shim.identity import Principal, may
+from deployments.shim.quoting import QUOTED, DryRun
 from deployments.shim.runs import Runs
 from kowai.errors import InvalidInput, NotFound
 from kowai.evaluations import Found, report
 from kowai.personas import askable
+from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.evaluations import Trial, receive_evaluation
+from tasks.quote_evaluation import quote_evaluations
 from tasks.suites import find_suite
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
@@ -61,6 +64,7 @@ class NewEvaluation(BaseModel):
     versions: list[UUID] = Field(
         default_factory=list[UUID], description="Versions of settings that answer in place of those that are live."
     )
+    dry_run: bool = DryRun
 
 
 class EvaluationView(BaseModel):
@@ -102,11 +106,16 @@ class EvaluationResult(EvaluationView):
     without_score: list[Unscored]
 
 
-@router.post("/evaluations", status_code=202)
-async def add_evaluation(new: NewEvaluation, caller: Runner, request: Request) -> EvaluationView:
-    """Store an evaluation and hand it to a worker."""
+@router.post("/evaluations", status_code=202, responses=QUOTED)
+async def add_evaluation(
+    new: NewEvaluation, caller: Runner, request: Request, response: Response
+) -> EvaluationView | Quote:
+    """Store an evaluation and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
     suite_id = await find_suite(new.suite, caller.tenant_id)
     trial = Trial(suite_id, new.personas, new.judged, new.limits, new.versions)
+    if new.dry_run:
+        response.status_code = 200
+        return await quote_evaluations([trial], caller.tenant_id)
     evaluation_id = await receive_evaluation(trial, caller.tenant_id)
     runs: Runs = request.app.state.runs
     await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, evaluation_id=evaluation_id)

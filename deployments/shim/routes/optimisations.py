@@ -4,17 +4,20 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
 from deployments.shim.identity import Principal, may
+from deployments.shim.quoting import QUOTED, DryRun
 from deployments.shim.runs import Runs
 from kowai.errors import NotFound
 from kowai.optimisers import optimisers
+from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.optimise import Wish, receive_optimisation
+from tasks.quote_optimisation import quote_optimisation
 from tasks.suites import find_suite
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
@@ -45,6 +48,7 @@ class NewOptimisation(BaseModel):
     suite: str = Field(description="The name or id of the suite; half of it is learned from, the other half decides.")
     optimiser: str = Field(default="bootstrap", description=f"One of {', '.join(optimisers())}.")
     limits: Limits = Field(default=Limits.model_validate({"dollars": 1}), description="What the search may take.")
+    dry_run: bool = DryRun
 
 
 class OptimisationView(BaseModel):
@@ -67,11 +71,19 @@ class OptimisationView(BaseModel):
     finished_at: datetime | None
 
 
-@router.post("/optimisations", status_code=202)
-async def add_optimisation(new: NewOptimisation, caller: Promoter, request: Request) -> OptimisationView:
-    """Search a better prompt in a worker; it goes live only if the suite's other half is answered no worse."""
+@router.post("/optimisations", status_code=202, responses=QUOTED)
+async def add_optimisation(
+    new: NewOptimisation, caller: Promoter, request: Request, response: Response
+) -> OptimisationView | Quote:
+    """Search a better prompt in a worker; it goes live only if the suite's other half is answered no worse.
+
+    A dry run is answered with a quote and leaves nothing.
+    """
     suite_id = await find_suite(new.suite, caller.tenant_id)
     wish = Wish(new.persona, suite_id, new.optimiser, new.limits, caller.id)
+    if new.dry_run:
+        response.status_code = 200
+        return await quote_optimisation(wish, caller.tenant_id)
     optimisation_id = await receive_optimisation(wish, caller.tenant_id)
     runs: Runs = request.app.state.runs
     await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, optimisation_id=optimisation_id)

@@ -10,12 +10,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.identity import Principal, may
+from deployments.shim.quoting import QUOTED, DryRun
 from deployments.shim.routes.chat import RETRY, LastEventId, sequence_of
 from deployments.shim.runs import Runs
 from deployments.shim.streams import EventStream, Streams, place_for
 from deployments.shim.team_views import LISTED, TeamLine, TeamView, read_team, read_teams
+from kowai.quotes import Quote
 from kowai.teams.plan import TeamLimits
 from tasks.event_log import read_facts
+from tasks.quote_team import quote_team
 from tasks.teams import AUTO, Assignment, cancel_team, receive_team
 
 router = APIRouter(prefix="/api/v1", tags=["teams"])
@@ -46,12 +49,16 @@ class NewTeam(BaseModel):
         AUTO, description="YAML, or what it says; 'auto': let the planner draw it."
     )
     limits: TeamLimits = Field(TeamLimits(), description="Of all steps together, where the planner draws up the plan.")
+    dry_run: bool = DryRun
 
 
-@router.post("/teams", status_code=202)
-async def add_team(new: NewTeam, caller: Runner, request: Request) -> TeamView:
-    """Check the plan, store the team and hand it to a worker."""
+@router.post("/teams", status_code=202, responses=QUOTED)
+async def add_team(new: NewTeam, caller: Runner, request: Request, response: Response) -> TeamView | Quote:
+    """Check the plan, store the team and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
     assignment = Assignment(new.question, new.plan, new.limits, caller.id)
+    if new.dry_run:
+        response.status_code = 200
+        return await quote_team(assignment, caller.tenant_id)
     team_id = await receive_team(assignment, caller.tenant_id)
     runs: Runs = request.app.state.runs
     await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, team_id=team_id)

@@ -4,17 +4,21 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
 from deployments.shim.identity import Principal, let_pass, may
 from deployments.shim.promoting import begin_promotion, undo_promotion
+from deployments.shim.quoting import QUOTED, DryRun
 from deployments.shim.runs import Runs
 from kowai.errors import NotFound
 from kowai.gate import Comparison
+from kowai.quotes import Quote
 from kowai.versions import KINDS, SPACE
+from tasks.quote_evaluation import quote_promotion
+from tasks.suites import find_suite
 from tasks.versions import receive_version
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
@@ -73,6 +77,7 @@ class NewPromotion(BaseModel):
 
     version_id: UUID
     suite: str = Field(description="The name or id of the suite that decides.")
+    dry_run: bool = DryRun
 
 
 class PromotionView(BaseModel):
@@ -110,9 +115,18 @@ async def get_versions(
     return await _versions(caller.tenant_id, slot, limit)
 
 
-@router.post("/promotions", status_code=202)
-async def add_promotion(new: NewPromotion, caller: Promoter, request: Request) -> PromotionView:
-    """Put a version through the gate, in a worker: it goes live only if no metric falls by more than its margin."""
+@router.post("/promotions", status_code=202, responses=QUOTED)
+async def add_promotion(
+    new: NewPromotion, caller: Promoter, request: Request, response: Response
+) -> PromotionView | Quote:
+    """Put a version through the gate, in a worker: it goes live only if no metric falls by more than its margin.
+
+    A dry run is answered with a quote and leaves nothing.
+    """
+    if new.dry_run:
+        response.status_code = 200
+        suite_id = await find_suite(new.suite, caller.tenant_id)
+        return await quote_promotion(new.version_id, suite_id, caller.tenant_id)
     promotion_id = await begin_promotion(new.version_id, new.suite, caller)
     runs: Runs = request.app.state.runs
     await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, promotion_id=promotion_id)
