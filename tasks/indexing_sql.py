@@ -1,16 +1,36 @@
 """Store chunks with their vectors and words, in the caller's transaction."""
 
+import asyncio
+import struct
 from collections.abc import Sequence
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, NamedTuple, cast
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector_async
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kowai.indexing import ENTER_GRAPH, WRITE_CHUNKS, IndexedDocument, chunk_columns, word_columns
+
+
+class _Integers(NamedTuple):
+    array: NDArray[np.int32]
+
+
+class _IntegersDumper(Dumper):
+    """Write an array of integers as PostgreSQL sends one: a head, and before each number its size."""
+
+    format, oid = Format.BINARY, 1007
+    HEAD, NUMBER, KIND = ">5i", np.dtype([("size", ">i4"), ("value", ">i4")]), 23
+
+    def dump(self, obj: _Integers) -> bytes:
+        numbers = np.empty(len(obj.array), self.NUMBER)
+        numbers["size"], numbers["value"] = 4, obj.array
+        return struct.pack(self.HEAD, 1, 0, self.KIND, len(numbers), 1) + numbers.tobytes()
 
 
 async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
@@ -26,9 +46,12 @@ async def write_chunks(connection: AsyncConnection, documents: Sequence[IndexedD
     raw = await driver(connection)
     if raw.adapters.types.get("halfvec") is None:
         await register_vector_async(raw)
+        raw.adapters.register_dumper(_Integers, _IntegersDumper)
     chunks = chunk_columns(documents)
     vectors = {"embedding": [HalfVector(vector) for vector in chunks.embedding]}
-    parameters = chunks._asdict() | vectors | word_columns(documents)._asdict() | {"space_id": space_id}
+    words = await asyncio.to_thread(word_columns, documents)
+    numbers = {name: _Integers(getattr(words, name)) for name in ("chunk", "word", "times")}
+    parameters = chunks._asdict() | vectors | words._asdict() | numbers | {"space_id": space_id}
     await raw.execute(cast("LiteralString", WRITE_CHUNKS), parameters)
     entering = {"space_id": space_id, "most": len(chunks.text)}
     await raw.execute(cast("LiteralString", ENTER_GRAPH), entering)

@@ -17,12 +17,12 @@ def test_chunks_of_several_documents_are_numbered_through() -> None:
     chunks, words = chunk_columns([one, other]), word_columns([one, other])
     assert chunks.document_id == [one.document_id, other.document_id]
     assert (chunks.version, chunks.page, chunks.embedding) == ([1, 4], [1, None], ["v1", "v2"])
-    assert list(zip(*words, strict=True))[-1] == (2, "tea", 1)
+    assert (words.chunk[-1], words.words[words.word[-1] - 1], words.times[-1]) == (2, "tea", 1)
 
 
 def test_title_and_headings_count_as_words_of_the_chunk() -> None:
     words = word_columns([IndexedDocument(uuid4(), 1, "Report", [FIRST], ["v1"])])
-    assert {"report", "risks", "oil", "price"} == set(words.word)
+    assert {"report", "risks", "oil", "price"} == set(words.words)
 
 
 def test_a_chunk_without_its_vector_is_a_mistake() -> None:
