@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database
 from kowai.duplicates import LIKE, Sketch, likeness, signatures, sketched
-from kowai.tables.duplicates import DocumentSketch
 from kowai.types import Value
 from tasks.step import patient_step
 
@@ -28,7 +25,7 @@ where (d.version is distinct from s.version or (s.leader_id is null and s.likene
 order by d.created_at, d.id limit :limit for key share of d
 """
 EVERYWHERE = text(BEHIND.format(within=""))
-ENDED_IN = "and d.id in (select document_id from ingestion_item where {items})"
+ENDED_IN = "and d.id = any(array(select document_id from ingestion_item where {items}))"
 WITHIN, AMONG = (
     text(BEHIND.format(within=ENDED_IN.format(items=items)))
     for items in ("ingestion_id = :ingestion", "id = any(cast(:items as uuid[]))")
@@ -36,8 +33,23 @@ WITHIN, AMONG = (
 LEAVE = text("update document_sketch set leader_id = null where leader_id = any(:ids)")
 LEADERS = text("""
 select s.document_id, s.text_hash, s.signature from document_sketch s join document d on d.id = s.document_id
-where s.leader_id is null and s.likeness is null and s.document_id <> all(:ids) and s.bands && cast(:bands as bigint[])
+where s.leader_id is null and s.likeness is null and s.document_id <> all(:ids) and s.document_id in (
+  select document_id from sketch_band where tenant_id = (select current_tenant()) and band = any(:bands))
 for key share of d
+""")
+COLUMNS = ("document_id", "version", "text_hash", "signature", "leader_id", "likeness")
+FORGET = text("delete from document_sketch where document_id = any(:ids)")
+WRITE = text("""
+insert into document_sketch (document_id, tenant_id, version, text_hash, signature, leader_id, likeness)
+select document_id, (select current_tenant()), version, text_hash, signature, leader_id, likeness
+from unnest(cast(:document_id as uuid[]), cast(:version as integer[]), cast(:text_hash as text[]),
+  cast(:signature as bytea[]), cast(:leader_id as uuid[]), cast(:likeness as float[]))
+  as new(document_id, version, text_hash, signature, leader_id, likeness)
+""")
+WRITE_BANDS = text("""
+insert into sketch_band (tenant_id, band, document_id)
+select (select current_tenant()), band, document_id
+from unnest(cast(:bands as bigint[]), cast(:documents as uuid[])) as new(band, document_id)
 """)
 GROUPS = text("""
 select d.id, d.external_id, d.title, d.origin, s.likeness, s.text_hash = l.text_hash as same,
@@ -70,8 +82,9 @@ async def compare_documents(
     """
     within = {"items": items} if items is not None else {"ingestion": ingestion_id} if ingestion_id else {}
     compared = 0
-    while done := await _compare_some(tenant_id, within):
-        compared += done
+    done = BATCH
+    while done == BATCH or (done and items is None):  # who lost its leader just now is none of the items
+        compared += (done := await _compare_some(tenant_id, within))
     return compared
 
 
@@ -82,36 +95,26 @@ async def _compare_some(tenant_id: UUID, within: Mapping[str, Any]) -> int:
         behind = (await connection.execute(behind_of, {**within, "limit": BATCH})).all()
         if behind:
             sketches = await asyncio.to_thread(lambda: [sketched(row.text) for row in behind])
-            await _compare(connection, behind, sketches, tenant_id)
+            await _compare(connection, behind, sketches)
     return len(behind)
 
 
-async def _compare(
-    connection: AsyncConnection, behind: Sequence[Any], sketches: Sequence[Sketch], tenant_id: UUID
-) -> None:
+async def _compare(connection: AsyncConnection, behind: Sequence[Any], sketches: Sequence[Sketch]) -> None:
     """Let each follow the leader most like it, or lead from now on."""
     ids = [row.id for row in behind]
-    await connection.execute(LEAVE, {"ids": ids})
+    for statement in (LEAVE, FORGET):
+        await connection.execute(statement, {"ids": ids})
     bands = [band for sketch in sketches for band in sketch.bands]
     leaders = [tuple(row) for row in await connection.execute(LEADERS, {"ids": ids, "bands": bands})]
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for one, sketch in zip(behind, sketches, strict=True):
         leader_id, like = _leader(leaders, sketch)
-        row = {"document_id": one.id, "tenant_id": tenant_id, "version": one.version, **sketch._asdict()}
-        rows.append(row | {"leader_id": leader_id, "likeness": like})
+        rows.append((one.id, one.version, sketch.text_hash, sketch.signature, leader_id, like))
         if leader_id is None:
             leaders.append((one.id, sketch.text_hash, sketch.signature))
-    await connection.execute(_written(), rows)
-
-
-@cache
-def _written() -> Any:
-    """Return the statement that stores sketches in place of those of earlier versions."""
-    new = postgresql.insert(DocumentSketch)
-    renewed = ("version", *Sketch._fields, "leader_id", "likeness")
-    return new.on_conflict_do_update(
-        index_elements=["document_id"], set_={name: new.excluded[name] for name in renewed}
-    )
+    await connection.execute(WRITE, dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
+    owners = [one.id for one, sketch in zip(behind, sketches, strict=True) for _ in sketch.bands]
+    await connection.execute(WRITE_BANDS, {"bands": bands, "documents": owners})
 
 
 def _leader(leaders: Sequence[tuple[Any, ...]], sketch: Sketch) -> tuple[UUID | None, float | None]:

@@ -1,9 +1,8 @@
-"""Which documents say almost the same: a sketch of each, and the document that stands for it and others like it."""
+"""Which documents say almost the same: a sketch of each with its bands, and the document that stands for it."""
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint
+from sqlalchemy import BigInteger, Column, LargeBinary, PrimaryKeyConstraint
 from sqlmodel import Field
 
 from kowai.tables.rows import Row
@@ -15,16 +14,22 @@ class DocumentSketch(Row, table=True):
     One that has a likeness and no leader has lost it and is compared again.
     """
 
-    __table_args__ = (
-        PrimaryKeyConstraint("document_id"),
-        Index("ix_document_sketch_bands", "bands", postgresql_using="gin"),
-    )
+    __table_args__ = (PrimaryKeyConstraint("document_id"),)
 
     document_id: UUID = Field(foreign_key="document.id", ondelete="CASCADE")
     tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE", index=True)
     version: int
     text_hash: str = Field(max_length=64)
     signature: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    bands: list[Any] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
     leader_id: UUID | None = Field(default=None, foreign_key="document.id", ondelete="SET NULL", index=True)
     likeness: float | None = Field(default=None, description="To the leader: 1 is the same words.")
+
+
+class SketchBand(Row, table=True):
+    """Find the sketches that share a band: row-level security keeps indexes of arrays from being used."""
+
+    __table_args__ = (PrimaryKeyConstraint("tenant_id", "band", "document_id"),)
+
+    tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE")
+    band: int = Field(sa_column=Column(BigInteger))
+    document_id: UUID = Field(foreign_key="document_sketch.document_id", ondelete="CASCADE", index=True)
