@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 LONGEST = 64
@@ -23,9 +24,8 @@ def words(text: str) -> list[str]:
     without spaces yield overlapping pairs of characters.
     """
     folded, pairs = (text, []) if text.isascii() else _folded(text)
-    found = _WORD.findall(folded)
-    parts = [part for word in found if not _is_plain(word) for part in _parts(word)]
-    return [word.casefold()[:LONGEST] for word in found] + parts + pairs
+    forms = [*map(_forms, _WORD.findall(folded))]
+    return [word for word, *_ in forms] + [part for _, *parts in forms for part in parts] + pairs
 
 
 def plain_words(text: str) -> list[str]:
@@ -46,9 +46,19 @@ def counted(*fields: tuple[str, int]) -> Counter[str]:
     """Count the words of several texts, each occurrence as often as its text weighs."""
     counts: Counter[str] = Counter()
     for text, weight in fields:
-        for word in words(text):
-            counts[word] += weight
+        folded, pairs = (text, []) if text.isascii() else _folded(text)
+        for word, times in Counter(_WORD.findall(folded)).items():
+            for form in _forms(word):
+                counts[form] += times * weight
+        for pair in pairs:
+            counts[pair] += weight
     return counts
+
+
+@lru_cache(1 << 15)
+def _forms(word: str) -> tuple[str, ...]:
+    """Return a word as it is indexed, and behind it its parts if it is a compound."""
+    return word.casefold()[:LONGEST], *([] if _is_plain(word) else _parts(word))
 
 
 def _is_plain(word: str) -> bool:

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
@@ -39,11 +38,19 @@ class Segment(NamedTuple):
 
 
 def hashed(text: str) -> Indices:
-    """Return the buckets of the text's words, pairs, and beginning."""
-    words = ["0" if word.isdigit() else word for word in WORD.findall(text.lower())]
-    pairs = [f"{left} {right}" for left, right in pairwise(words)]
-    begun = [f"^{words[0]}", *(f"^{pair}" for pair in pairs[:1])] if words else []
-    return np.array(sorted({crc32(term.encode()) % BUCKETS for term in (*words, *pairs, *begun)}), np.int64)
+    """Return the buckets of a text, in order."""
+    return np.array(sorted(buckets(text)), np.int64)
+
+
+def buckets(text: str) -> set[int]:
+    """Return the buckets of the text's words, of its pairs of words, and of the first of both behind a ^."""
+    words = [b"0" if word.isdigit() else word.encode() for word in WORD.findall(text.lower())]
+    hashes = [*map(crc32, words)]
+    hashes += [crc32(b" " + right, left) for left, right in zip(hashes, words[1:], strict=False)]
+    if words:
+        first = crc32(b"^" + words[0])
+        hashes += [first, *(crc32(b" " + word, first) for word in words[1:2])]
+    return {each % BUCKETS for each in hashes}
 
 
 def windows(text: str) -> list[str]:
@@ -55,10 +62,10 @@ def windows(text: str) -> list[str]:
     return [text[places[start] : places[start + WINDOW] if start + WINDOW < len(places) else None] for start in starts]
 
 
-def measures(text: str, among: Mapping[str, Rule] | None = None) -> Vector:
+def measures(text: str, among: Mapping[str, Rule] | None = None) -> list[float]:
     """Return which kinds of rules hit, of those `among` which its are, and whether the text asks."""
     hit = {kind for kind, _, _ in rule_hits(text, among)}
-    return np.array([*(kind in hit for kind in RULES), "?" in text], np.float32)
+    return [float(kind in hit) for kind in RULES] + [float("?" in text)]
 
 
 def rarity(count: int) -> float:
@@ -70,7 +77,7 @@ def segments(text: str) -> list[Segment]:
     return [Segment(match.start(), match.end(), match[0]) for match in SEGMENT.finditer(text)]
 
 
-def surroundings(parts: Sequence[Segment]) -> list[Vector]:
+def surroundings(parts: Sequence[Segment]) -> list[list[float]]:
     """Return for each segment how it fits among the others: novelty of its words, form of its line, its place."""
     holders: dict[str, int] = {}
     owned = [set(CONTENT.findall(part.text.lower())) for part in parts]
@@ -87,27 +94,24 @@ def surroundings(parts: Sequence[Segment]) -> list[Vector]:
 
 def _surrounded(
     part: Segment, own: set[str], holders: dict[str, int], *, piped: float, coded: float, edge: bool
-) -> Vector:
+) -> list[float]:
     new = sum(holders[word] == 1 for word in own) / len(own) if own else 0.0
     figures = sum(map(str.isdigit, part.text)) / len(part.text)
     words = min(1.0, len(part.text.split()) / 25)
     is_bare = float("|" not in part.text)
     is_sentence = float(part.text[0].isupper() and part.text[-1] in ".?!:\"'")
     is_marked = float(part.text[0] in MARKS or (not is_sentence and words < 0.3))
-    return np.array(
-        [
-            is_marked,
-            is_marked * new,
-            new,
-            figures,
-            words,
-            edge,
-            piped * is_bare,
-            piped,
-            coded,
-            is_sentence,
-            is_sentence * new,
-            is_sentence * piped * is_bare,
-        ],
-        np.float32,
-    )
+    return [
+        is_marked,
+        is_marked * new,
+        new,
+        figures,
+        words,
+        float(edge),
+        piped * is_bare,
+        piped,
+        coded,
+        is_sentence,
+        is_sentence * new,
+        is_sentence * piped * is_bare,
+    ]

@@ -1,13 +1,14 @@
 """The two models of the injection guard: linear, over hashed words and a few measures (see benchmarks/injection)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from kowai.injection.features import Indices, Vector, hashed, measures, rarity, segments, surroundings, windows
+from kowai.injection.features import Vector, buckets, measures, rarity, segments, surroundings, windows
 from kowai.injection.normalising import plain
 from kowai.injection.rules import Rule
 
@@ -21,10 +22,13 @@ class Linear(NamedTuple):
     dense: Vector
     bias: float
 
-    def score(self, buckets: Indices, dense: Vector) -> float:
-        """Return the log odds that this is an attack."""
-        words = self.hashed[buckets].sum() / np.sqrt(max(1, len(buckets)))
-        return float(words + self.dense @ dense + self.bias)
+    def scores(self, texts: Sequence[str], dense: Sequence[Sequence[float]]) -> Vector:
+        """Return for each text, whose measures are a row of `dense`, the log odds that it is an attack."""
+        held = [buckets(text) for text in texts]
+        counts = np.array([len(own) for own in held])
+        weights = np.append(self.hashed[np.fromiter(chain.from_iterable(held), np.int64, counts.sum())], 0.0)
+        words = np.add.reduceat(weights, np.cumsum(counts) - counts) * (counts > 0) / np.sqrt(np.maximum(1, counts))
+        return (words + np.array(dense, np.float32) @ self.dense + self.bias).astype(np.float32)
 
 
 @cache
@@ -37,7 +41,8 @@ def linear(name: str) -> Linear:
 def question_score(text: str) -> float:
     """Return the log odds of the strongest window."""
     model = linear("question")
-    return max(model.score(hashed(window), measures(window)) for window in windows(plain(text)))
+    parts = windows(plain(text))
+    return float(model.scores(parts, [*map(measures, parts)]).max())
 
 
 def sentence_scores(text: str, standing: Mapping[str, Rule]) -> list[tuple[int, int, float]]:
@@ -45,14 +50,13 @@ def sentence_scores(text: str, standing: Mapping[str, Rule]) -> list[tuple[int, 
 
     `standing` are the rules that may hit in the text.
     """
-    model = linear("document")
     parts = segments(text)
-    rare = rarity(len(parts))
-    return [
-        (part.start, part.end, model.score(hashed(part.text), np.append(measures(part.text, standing), near)) - rare)
-        for part, near in zip(parts, surroundings(parts), strict=True)
-        if part.is_long_enough
-    ]
+    judged = [each for each in zip(parts, surroundings(parts), strict=True) if each[0].is_long_enough]
+    if not judged:
+        return []
+    dense = [measures(part.text, standing) + near for part, near in judged]
+    scores = linear("document").scores([part.text for part, _ in judged], dense) - rarity(len(parts))
+    return [(part.start, part.end, score) for (part, _), score in zip(judged, scores.tolist(), strict=True)]
 
 
 def chance(log_odds: float) -> float:

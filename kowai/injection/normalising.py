@@ -18,6 +18,7 @@ BROKEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 BASE64 = re.compile(r"(?<![\w+/=])(?:[A-Za-z0-9+/_-]{4}){5,}[A-Za-z0-9+/_-]{0,4}={0,2}(?![\w+/=])")
 HEX = re.compile(r"(?<!\w)(?:(?:\\x|%)?[0-9a-fA-F]{2}[ ]?){16,}(?!\w)")
 MIXED = re.compile(r"[a-zA-Z][Ѐ-ӿͰ-Ͽ]|[Ѐ-ӿͰ-Ͽ][a-zA-Z]")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 TAGS = range(0xE0020, 0xE007F)  # characters that show nothing and spell ASCII
 LONGEST_DECODED = 4_000
 
@@ -26,12 +27,19 @@ def plain(text: str) -> str:
     """Return the text without invisible characters, compatibility forms and letters that only look Latin."""
     shown = text
     if not text.isascii():
-        shown = "".join(chr(ord(character) - 0xE0000) if ord(character) in TAGS else character for character in text)
-        shown = unicodedata.normalize("NFKC", shown)
-        shown = "".join(character for character in shown if unicodedata.category(character) not in ("Cf", "Mn"))
+        shown = unicodedata.normalize("NFKC", NOT_ASCII.sub(_spelt_out, text))
+        shown = NOT_ASCII.sub(_visible, shown)
         if MIXED.search(shown):
             shown = shown.translate(LOOK_ALIKES)
     return LETTERED.sub(lambda match: re.sub(r"[ .\-_*]", "", match[0]), shown)
+
+
+def _spelt_out(run: re.Match[str]) -> str:
+    return "".join(chr(ord(character) - 0xE0000) if ord(character) in TAGS else character for character in run[0])
+
+
+def _visible(run: re.Match[str]) -> str:
+    return "".join(character for character in run[0] if unicodedata.category(character) not in ("Cf", "Mn"))
 
 
 def views(text: str) -> Iterator[str]:
