@@ -19,6 +19,7 @@ from pydantic import Field, HttpUrl
 from kowai.errors import SourceMissing, Unavailable
 from kowai.storable import StorageFull
 
+SMALL = 1 << 20  # bytes that a disk gives sooner than another thread
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -60,6 +61,15 @@ class Bucket(WritableFileSystem):
             return await to_thread.run_sync(self._resolve(path).read_bytes)
         except FileNotFoundError as error:
             raise SourceMissing("The original of this document is no longer stored.", operator=path) from error
+
+    def at_hand(self, path: str) -> bytes | None:
+        """Return a small file in a thread that may wait; None for others, and where there is none."""
+        try:
+            with self._resolve(path).open("rb") as file:
+                content = file.read(SMALL + 1)
+        except (OSError, SourceMissing):
+            return None
+        return content if len(content) <= SMALL else None
 
     async def remove(self, path: str, *, last_put: datetime) -> bool:
         """Delete a file that nobody has put again since; tell whether it was there. Raises Unavailable."""

@@ -3,6 +3,17 @@
 Text of the same statement for a batch of any size is parsed and planned once; a row of parameters each is not.
 """
 
+# One that an acceptance which broke off has left is read as it is found now.
+ACCEPT = """
+insert into ingestion_item
+  (id, tenant_id, ingestion_id, source_id, uri, state, cause, sentence, attempts, details)
+select gen_random_uuid(), (select current_tenant()), :ingestion, source_id, uri, state, cause, sentence, 0,
+  cast(details as jsonb)
+from unnest(cast(:source_id as uuid[]), cast(:uri as text[]), cast(:state as text[]), cast(:cause as text[]),
+  cast(:sentence as text[]), cast(:details as text[])) as new(source_id, uri, state, cause, sentence, details)
+on conflict (ingestion_id, uri) do update set details = excluded.details where ingestion_item.state = 'queued'
+"""
+
 # A new document has version 0 and no hash until its first version is written.
 ENTER = """
 insert into document (id, tenant_id, external_id, origin, media_type, version, content_hash)

@@ -1,17 +1,18 @@
 """Turn the sources of an ingestion into items, each of which will end somewhere."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import text, update
 from sqlmodel import col, select
 
 from blocks.connections import database
-from kowai.tables.ingestion import Ingestion, IngestionItem
+from kowai import document_rows
+from kowai.tables.ingestion import Ingestion
 from tasks.deleted import admit_items
 from tasks.forget import let_go
 from tasks.offers import Offers, is_packed, unpacked
@@ -36,11 +37,10 @@ async def accept(ingestion_id: UUID, tenant_id: UUID) -> None:
     offers = Offers(sources, await find_sources([one["uri"] for one in sources], tenant_id), tenant_id)
     items = iter(offers)
     while batch := await asyncio.to_thread(_next, items):
-        rows = [item | {"ingestion_id": ingestion_id, "tenant_id": tenant_id} for item in batch]
         async with store.transaction(tenant_id) as connection:
-            admitted = await admit_items(connection, rows, ingestion_id)
+            admitted = await admit_items(connection, batch, ingestion_id, tenant_id)
             if admitted:
-                await connection.execute(_insertion(), admitted)
+                await connection.execute(text(document_rows.ACCEPT), _columns(admitted) | {"ingestion": ingestion_id})
     left: dict[str, Any] = {"walks": offers.walks, "sources": [unpacked(source) for source in sources]}
     packed = [source["original"] for source in sources if is_packed(source)]
     async with store.transaction(tenant_id) as connection:
@@ -52,11 +52,8 @@ def _next(items: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(islice(items, BATCH))
 
 
-def _insertion() -> Any:
-    """Return the statement for new items; one from an acceptance that broke off is read as it is found now."""
-    new = postgresql.insert(IngestionItem)
-    return new.on_conflict_do_update(
-        index_elements=["ingestion_id", "uri"],
-        set_={"details": new.excluded.details},
-        where=col(IngestionItem.state) == "queued",
-    )
+def _columns(items: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns of items, the first of each name only."""
+    named = {item["uri"]: item for item in reversed(items)}.values()
+    columns = {name: [item[name] for item in named] for name in ("source_id", "uri", "state", "cause", "sentence")}
+    return columns | {"details": [json.dumps(item["details"]) for item in named]}

@@ -17,7 +17,7 @@ from kowai.types import Passage
 
 
 async def admit_items(
-    connection: AsyncConnection, rows: Sequence[dict[str, Any]], ingestion_id: UUID
+    connection: AsyncConnection, rows: Sequence[dict[str, Any]], ingestion_id: UUID, tenant_id: UUID
 ) -> list[dict[str, Any]]:
     """Return the rows to accept, without their mark `named`; no deletion overtakes the caller's transaction.
 
@@ -29,7 +29,7 @@ async def admit_items(
     (asked_at,) = asked.one()
     assert asked_at is not None  # the database sets it
     names = [row["details"].get("external_id", row["uri"]) for row in rows]
-    hashes = [erasure.name_hash(row["tenant_id"], name) for row, name in zip(rows, names, strict=True)]
+    hashes = [erasure.name_hash(tenant_id, name) for name in names]
     found = (await connection.execute(_deletions(hashes))).mappings()
     deleted: dict[str, datetime] = {row["name_hash"]: row["moment"] for row in found}
     held = select(col(Document.external_id)).where(col(Document.external_id).in_(names))

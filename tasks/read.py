@@ -62,37 +62,69 @@ class Known(NamedTuple):
 async def read(items: Sequence[Item], tenant_id: UUID) -> list[Reading]:
     """Read every item; those whose content is already indexed come back without a document or a cause."""
     known = await _known([_name(item) for item in items], tenant_id)
-    return await asyncio.gather(*(_read_one(item, known.get(_name(item), Known())) for item in items))
+    kept = await asyncio.to_thread(_originals, items)
+    opened = await asyncio.gather(*(_opened(item, known.get(_name(item), Known()), kept) for item in items))
+    return await asyncio.to_thread(lambda: [_cut(one) if isinstance(one, _Parsed) else one for one in opened])
 
 
 def _name(item: Item) -> str:
     return item.details.get("external_id", item.uri)
 
 
-async def _read_one(item: Item, known: Known) -> Reading:
-    external_id = _name(item)
-    reading = Reading(item_id=item.id, attempt=item.attempt, external_id=external_id, origin=_origin(item))
+class _Parsed(NamedTuple):
+    """Hold a document that is not in chunks yet, with what is known of it so far."""
+
+    reading: Reading
+    document: LoadedDocument
+    details: dict[str, Any]
+
+
+async def _opened(item: Item, known: Known, kept: Mapping[UUID, bytes]) -> Reading | _Parsed:
+    reading = Reading(item_id=item.id, attempt=item.attempt, external_id=_name(item), origin=_origin(item))
     try:
-        content = await _content(item, known.validators)
+        content = await _content(item, known.validators, kept)
         digest = _hash(content.data, item.details) if content else known.content_hash
+        reading = reading.model_copy(update={"content_hash": digest})
         if content is None or known.content_hash == digest:
-            return reading.model_copy(update={"content_hash": digest})
-        parsed = _described(await _parsed(content), item.details)
-        document, chunks, related = await asyncio.to_thread(_chunked, parsed, handling_of(item.details), external_id)
-    except KowaiError as error:
-        return reading.model_copy(update={"cause": error.code, "sentence": error.sentence})
+            return reading
+        validators = dict(content.validators) | {"told": _told(item.details)} if content.validators else {}
+        document = _described(await _parsed(content), item.details)
     except Exception as error:
-        return reading.model_copy(update={"cause": "unreadable", "sentence": f"{UNREADABLE} ({type(error).__name__})"})
-    found = {"content_hash": digest, "document": document, "title": document.title, "chunks": tuple(chunks)}
-    validators = dict(content.validators) | {"told": _told(item.details)} if content.validators else {}
-    return reading.model_copy(update=found | {"validators": validators, "relations": tuple(related)})
+        return _dead(reading, error)
+    return _Parsed(reading.model_copy(update={"validators": validators}), document, item.details)
 
 
-async def _content(item: Item, known: Mapping[str, Any]) -> Content | None:
+def _cut(parsed: _Parsed) -> Reading:
+    reading, name = parsed.reading, parsed.reading.external_id
+    try:
+        document, chunks, related = _chunked(parsed.document, handling_of(parsed.details), name)
+    except Exception as error:
+        return _dead(reading, error)
+    found = {"document": document, "title": document.title, "chunks": tuple(chunks), "relations": tuple(related)}
+    return reading.model_copy(update=found)
+
+
+def _dead(reading: Reading, error: Exception) -> Reading:
+    known = (error.code, error.sentence) if isinstance(error, KowaiError) else None
+    cause, sentence = known or ("unreadable", f"{UNREADABLE} ({type(error).__name__})")
+    return reading.model_copy(update={"content_hash": "", "validators": {}, "cause": cause, "sentence": sentence})
+
+
+def _originals(items: Sequence[Item]) -> dict[UUID, bytes]:
+    """Return the bytes of those items that the bucket keeps at hand; others are read one by one."""
+    return {
+        item.id: data
+        for item in items
+        if "original" in item.details and (data := bucket().at_hand(item.details["original"])) is not None
+    }
+
+
+async def _content(item: Item, known: Mapping[str, Any], kept: Mapping[UUID, bytes]) -> Content | None:
     """Return a document's bytes; None where its server says that they are those that were indexed."""
     details = item.details
     if "original" in details:
-        return Content(await bucket().read_path(details["original"]), details["name"])
+        data = kept[item.id] if item.id in kept else await bucket().read_path(details["original"])
+        return Content(data, details["name"])
     return await reading_kind(details).read(details, known if known.get("told") == _told(details) else {})
 
 
