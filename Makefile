@@ -17,6 +17,9 @@ endif
 up: .venv/.installed
 	@exec .venv/bin/kowai up $(ARGS)
 
+# Else every process of the tests compiles what it imports again.
+test: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/.installed-dev
 	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
