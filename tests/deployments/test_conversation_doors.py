@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 
 from blocks.database import Database
 from deployments.first_key import ensure_first_key
@@ -17,6 +16,7 @@ from kowai.keys import format_key
 from kowai.settings import settings
 from tasks.receive import receive_ingestion
 from tasks.step import traced
+from tests.deployments.serving import serving
 
 TEA = "Green tea is steeped for three minutes at 80 degrees.\n\nBlack tea is steeped for five minutes at 95 degrees.\n"
 QUESTION = "How long is green tea steeped?"
@@ -33,16 +33,12 @@ async def api(store: Database, tenant: UUID, tmp_path: Path) -> AsyncIterator[ht
     ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "tea.md")}], tenant)
     with traced():
         await ingest_stored.fn(ingestion_id, tenant)
-    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_level="warning", ws="none"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
     bearer = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", headers=bearer, timeout=60) as client:
+    async with (
+        serving(create_app()) as url,
+        httpx.AsyncClient(base_url=f"{url}/api/v1", headers=bearer, timeout=60) as client,
+    ):
         yield client
-    server.should_exit = True
-    await serving
 
 
 async def test_a_conversation_is_begun_continued_read_listed_and_deleted(api: httpx.AsyncClient) -> None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-import uvicorn
 from sqlalchemy import text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -19,6 +18,7 @@ from deployments.shim import sockets
 from deployments.shim.console import COOKIE
 from kowai.permissions import ROLES
 from tests.deployments.conftest import People
+from tests.deployments.serving import serving
 
 PASSWORD = "admin:a-password-of-prefect"
 PROTOCOL = [Subprotocol("prefect")]
@@ -65,13 +65,8 @@ class Place(NamedTuple):
 @asynccontextmanager
 async def listening(app: Any) -> AsyncGenerator[str]:
     """Serve with the sockets that `kowai up` serves; yield the URL without its http."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio"))
-    at_work = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    yield f"://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await at_work
+    async with serving(app, ws="websockets-sansio") as url:
+        yield url.removeprefix("http")
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from blocks import connections
 from blocks.database import Database
-from blocks.embedder import Embedder
+from blocks.embedder import Embedder, Purpose
 from deployments.shim.ledgers import Ledger, read_ledger
 from flows.ingest import ingest_stored
 from kowai.errors import InvalidInput, Unavailable
@@ -30,6 +30,7 @@ from tasks.retrieve import find_passages
 from tasks.revive import revive
 from tasks.sources import remember
 from tasks.step import traced
+from tests.serving import handled
 
 
 @pytest.fixture
@@ -108,9 +109,9 @@ async def test_reading_again_costs_nothing_and_a_change_is_a_new_version(
     embedded: list[str] = []
     embed = Embedder.embed
 
-    async def counted(self: Embedder, texts: list[str], **options: str):
+    async def counted(self: Embedder, texts: list[str], *, purpose: Purpose) -> Any:
         embedded.extend(texts)
-        return await embed(self, texts, **options)
+        return await embed(self, texts, purpose=purpose)
 
     monkeypatch.setattr(Embedder, "embed", counted)
     again = await ingested(tenant, folder)
@@ -257,16 +258,14 @@ class Pages(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<title>Walrus</title><p>A walrus can sleep in the water.</p>")
 
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.fixture
 def website() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with handled(Pages) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 async def test_a_private_address_is_refused_and_an_allowed_page_is_read(

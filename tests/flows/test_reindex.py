@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -36,6 +35,7 @@ from tasks.step import traced
 from tasks.suites import receive_suite
 from tasks.versions import receive_version
 from tests.flows.conftest import rows
+from tests.serving import handled
 
 SYNONYMS = {"hound": "dog", "feline": "cat", "infusion": "tea", "motor": "car", "vessel": "ship", "blossom": "rose"}
 HELD = """
@@ -46,6 +46,8 @@ where s.retired_at is null group by 1, 2 order by 1
 
 class Endpoint(BaseHTTPRequestHandler):
     """Answer /embeddings with one random direction a word; the model 'blind' sees no difference between texts."""
+
+    server: Any
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -62,7 +64,7 @@ class Endpoint(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply)
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, format: str, *args: object) -> None: ...
 
 
 def _vector(content: str, model: str, dimensions: int) -> Any:
@@ -74,12 +76,9 @@ def _vector(content: str, model: str, dimensions: int) -> Any:
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.asked = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with handled(Endpoint) as server:
+        server.asked = []
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +90,7 @@ def use(server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         endpoint = f"http://127.0.0.1:{server.server_port}/v1"
         block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions)
         key = Embedder if name == "kowai" else (Embedder, name)
-        monkeypatch.setitem(connections._known, key, Known(block, float("inf")))
+        monkeypatch.setitem(connections._known, key, Known(block, float("inf")))  # pyright: ignore[reportPrivateUsage]
 
     save("kowai", "old", 32)
     return save
@@ -243,7 +242,7 @@ async def test_a_space_that_is_refused_or_fails_keeps_nobody_from_building_anoth
 
 @pytest.mark.usefixtures("store")
 async def test_an_embedder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))
+    monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(NotFound, match="kowai-embedder/nobody"):
         await begin_space("nobody")
 
@@ -378,6 +377,6 @@ async def test_a_space_that_finds_less_for_other_tenants_is_refused_whatever_the
 
 
 async def test_a_space_that_cannot_be_named_is_no_version(tenant: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))
+    monkeypatch.setitem(connections._known, (Embedder, "nobody"), Known(None, float("inf")))  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(BadVersion, match="kowai-embedder/nobody"):
         await receive_version("space", {"embedder": "nobody"}, tenant)

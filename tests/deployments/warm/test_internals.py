@@ -1,13 +1,13 @@
 """The private names of Prefect that the warm worker leans on: this is what says so when an upgrade moves them."""
 
 import asyncio
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 
 from deployments.warm import internals, serving
+from tests.serving import handled
 
 
 def test_every_private_name_is_where_this_prefect_version_keeps_it() -> None:
@@ -50,8 +50,7 @@ async def test_a_request_that_finds_the_database_locked_is_repeated_soon(monkeyp
     for client in (PrefectHttpxAsyncClient, PrefectHttpxSyncClient):
         monkeypatch.setattr(client, "_send_with_retry", vars(client)["_send_with_retry"])
     internals.retry_soon()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with handled(Locked) as server:
         url = f"http://127.0.0.1:{server.server_port}/api"
         async with asyncio.timeout(1.5), PrefectHttpxAsyncClient() as client:
             assert (await client.get(url)).status_code == 200
@@ -60,4 +59,3 @@ async def test_a_request_that_finds_the_database_locked_is_repeated_soon(monkeyp
         with PrefectHttpxSyncClient() as client:
             assert client.get(url).status_code == 200
         assert Locked.asked == 3
-        server.shutdown()
