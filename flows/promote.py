@@ -1,5 +1,7 @@
 """Let a version go live only if it answers a suite no worse than what is live."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +12,14 @@ from prefect.states import Completed
 from flows.evaluate import carry_out, quoted
 from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
 from kowai.errors import EvaluationBroken
+from tasks.claim import at_work
 from tasks.evaluations import Trial, receive_evaluation
+from tasks.give_up import retire_space
 from tasks.promote import decide, favours_candidate, read_candidacy, receive_promotion
 from tasks.quote import show_quote
 from tasks.quote_evaluation import quote_promotion
 from tasks.receive import find_all_tenants, find_tenant
-from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces, retire_space
+from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces
 from tasks.spaces import StoredSpace
 from tasks.suites import find_suite
 
@@ -45,27 +49,31 @@ async def run_promotion(promotion_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored promotion."""
     candidacy, objection = await read_candidacy(promotion_id, tenant_id), None
     if candidacy is not None:
-        space = await _built(candidacy.embedder) if candidacy.embedder else None
         personas = (candidacy.persona,) if candidacy.persona else ()
         sides = ((candidacy.incumbent_id, candidacy.incumbent), (candidacy.candidate_id, candidacy.candidate))
-        for evaluation_id, pins in sides:
-            trial = Trial(candidacy.suite_id, personas, pins=pins, held_out=candidacy.held_out)
-            await carry_out(await receive_evaluation(trial, tenant_id, evaluation_id), tenant_id)
-        if space is not None:
-            objection = await _settle(space, promotion_id, tenant_id)
+        async with at_work(), _built(candidacy.embedder) as space:
+            for evaluation_id, pins in sides:
+                trial = Trial(candidacy.suite_id, personas, pins=pins, held_out=candidacy.held_out)
+                await carry_out(await receive_evaluation(trial, tenant_id, evaluation_id), tenant_id)
+            if space is not None:
+                objection = await _settle(space, promotion_id, tenant_id)
     outcome = await decide(promotion_id, tenant_id, objection)
     if outcome == "broken":
         raise EvaluationBroken("Too few cases came to an answer to compare the candidate with what is live.")
     return Completed(name=outcome.replace("_", " ").capitalize(), message="See the promotion's artifact.")
 
 
-async def _built(embedder: str) -> StoredSpace:
-    """Return the embedder's space, filled for all tenants beside the current one, or the current one itself."""
+@asynccontextmanager
+async def _built(embedder: str | None) -> AsyncGenerator[StoredSpace | None]:
+    """Have the embedder's space, if one is named, filled for all tenants beside the current one, or that one itself."""
+    if embedder is None:
+        yield None
+        return
     space = await begin_space(embedder)
-    if space.state == "building":
-        async with retired_on_failure(space):
+    async with retired_on_failure(space):
+        if space.state == "building":
             await fill(await find_all_tenants(), space)
-    return space
+        yield space
 
 
 async def _settle(space: StoredSpace, promotion_id: UUID, tenant_id: UUID) -> str | None:

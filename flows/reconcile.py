@@ -7,6 +7,7 @@ from prefect import flow
 from flows.ingest import ingest_stored
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
+from tasks.give_up import abandon_spaces
 from tasks.hosting import remove_files
 from tasks.receive import find_all_tenants
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
@@ -18,7 +19,7 @@ from tasks.tenants import find_tenants, for_each
 
 @flow(name="reconcile", persist_result=False)
 async def reconcile(tenant: str | None = None, keep_versions: int | None = None, keep_days: int | None = None) -> None:
-    """Take up abandoned ingestions, embed what has no vector, sweep up orphans, and report.
+    """Take up abandoned ingestions, give up abandoned vector spaces, embed what has no vector, sweep up, and report.
 
     Args:
         tenant: Whose store is looked after; empty: every tenant's.
@@ -27,6 +28,7 @@ async def reconcile(tenant: str | None = None, keep_versions: int | None = None,
     """
     tenants = await find_tenants(tenant)
     await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, keep_versions, keep_days))
+    await abandon_spaces()
     await drop_spaces(await find_all_tenants(), unfinished=False)
 
 

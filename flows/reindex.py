@@ -7,17 +7,10 @@ from uuid import UUID
 from prefect import flow
 
 from kowai.errors import KowaiError
+from tasks.claim import at_work
+from tasks.give_up import retire_space
 from tasks.receive import find_all_tenants
-from tasks.reindex import (
-    begin_space,
-    compare_spaces,
-    drop_spaces,
-    fill_space,
-    find_space,
-    report_spaces,
-    retire_space,
-    switch_space,
-)
+from tasks.reindex import begin_space, compare_spaces, drop_spaces, fill_space, find_space, report_spaces, switch_space
 from tasks.spaces import StoredSpace
 
 ALLOWED_LOSS = 0.05
@@ -27,8 +20,8 @@ ALLOWED_LOSS = 0.05
 async def reindex(embedder: str = "kowai", allowed_loss: float = ALLOWED_LOSS) -> None:
     """Build the vector space of an embedder block beside the current one and switch to it if it finds as much.
 
-    Searches and ingestion go on meanwhile. A space that is refused or fails is retired, so that another can be built;
-    started again, its building goes on where it stopped.
+    Searches and ingestion go on meanwhile. A space that is refused or fails, or whose run is killed, is retired, so
+    that another can be built; started again, its building goes on where it stopped.
 
     Args:
         embedder: The block, of type KowAI Embedder, that is to embed documents and questions from then on.
@@ -46,7 +39,7 @@ async def reindex_stored(space_id: UUID, tenant_id: UUID) -> None:
 async def _move(space: StoredSpace, allowed_loss: float) -> None:
     tenant_ids = await find_all_tenants()
     if space.state == "building":
-        async with retired_on_failure(space):
+        async with at_work(), retired_on_failure(space):
             await fill(tenant_ids, space)
             if not space.restored and not await compare_spaces(tenant_ids, space, allowed_loss):
                 await retire_space(space)

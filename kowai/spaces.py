@@ -62,10 +62,24 @@ order by state <> 'current', id desc
 """
 MAKE = "select make_space(:model, :dimensions, :embedder, 'building')"
 BUILD_AGAIN = """
-update embedding_space set state = 'building', embedder = :embedder, evaluation = '{}', retired_at = null
-where id = :id and state in ('retired', 'building')
+update embedding_space set state = 'building', embedder = :embedder, evaluation = '{}', retired_at = null,
+  built_by = null, begun_at = now()
+where id = :id and state in ('retired', 'building') and not at_work(built_by)
 """
-RESTORE = "update embedding_space set state = 'building', evaluation = '{}' where id = :id and state = 'retired'"
+RESTORE = """
+update embedding_space set state = 'building', evaluation = '{}', built_by = null, begun_at = now()
+where id = :id and state = 'retired'
+"""
+# Whoever has begun one and does not build it yet may be waiting for a worker.
+ABANDON = """
+update embedding_space set state = 'retired', built_by = null where state = 'building'
+  and case when built_by is null then begun_at < now() - interval '1 day' else not at_work(built_by) end
+"""
+HOLD = """
+update embedding_space set built_by = :by
+where id = :id and state = 'building' and (built_by = :by or not at_work(built_by))
+"""
+IS_HELD = "select state = 'building' and at_work(built_by) from embedding_space where id = :id"
 DROPPING = f"""
 with kept as ({KEPT}), begun as (
   update embedding_space set state = 'dropping' where state = 'retired' and id not in (select id from kept)
@@ -81,9 +95,10 @@ where not a.abstained and a.citations <> '[]' and q.filters = '{}' order by a.cr
 """
 SWITCH = (
     "update embedding_space set state = 'retired', retired_at = now() where state = 'current'",
-    "update embedding_space set state = 'current', retired_at = null where id = :id",
+    "update embedding_space set state = 'current', retired_at = null, built_by = null where id = :id",
 )
-RETIRE = "update embedding_space set state = 'retired' where id = :id and state = 'building'"
+IS_BUILDING = "select state = 'building' from embedding_space where id = :id for update"
+RETIRE = "update embedding_space set state = 'retired', built_by = null where id = :id and state = 'building'"
 EVALUATED = "update embedding_space set evaluation = cast(:evaluation as jsonb) where id = :id"
 
 # Chunks of today and of replaced versions, and where their vectors are.

@@ -54,14 +54,20 @@ async def at_work() -> AsyncGenerator[None]:
             await (await database()).release(claimant.number)
 
 
+async def own_number() -> int | None:
+    """Return the number by which at_work() knows this run, held anew where it was lost; None outside of any."""
+    claimant = _claimant.get()
+    if claimant is None:
+        return None
+    async with claimant.turn:
+        claimant.number = await (await database()).hold(claimant.number)
+    return claimant.number
+
+
 @patient_step
 async def claim(ingestion_id: UUID, tenant_id: UUID, limit: int) -> list[Item]:
     """Mark up to `limit` items as running and return them; none are left when the list is empty."""
-    store, claimant, by = await database(), _claimant.get(), col(Row.claimed_by)
-    if claimant is not None:
-        async with claimant.turn:
-            claimant.number = await store.hold(claimant.number)
-    me = claimant.number if claimant else None
+    store, me, by = await database(), await own_number(), col(Row.claimed_by)
     abandoned = and_(col(Row.state) == "running", or_(by.is_(None), and_(by.is_distinct_from(me), ~func.at_work(by))))
     waiting = (col(Row.ingestion_id) == ingestion_id, or_(col(Row.state) == "queued", abandoned))
     next_items = select(col(Row.id)).where(*waiting).order_by(col(Row.created_at), col(Row.id))

@@ -19,6 +19,7 @@ from kowai.errors import KowaiError, Misconfigured, NotFound, SpaceUnready
 from kowai.space_evaluation import Asked, Comparison, recall_of
 from kowai.tenancy import ENTER
 from tasks import metered
+from tasks.claim import own_number
 from tasks.search_sql import search
 from tasks.spaces import StoredSpace, current_space
 from tasks.step import step
@@ -30,6 +31,8 @@ AT_ONCE = 5_000  # chunks embedded in one task
 CLOSING = 256  # chunks that may be embedded while nothing can be indexed
 GRACE_SECONDS = 10.0  # for searches that have begun
 FORGOTTEN = 20_000  # vectors deleted in one transaction
+BUILT_ALREADY = "This vector space is being built already; searches move to it when it is done."
+GIVEN_UP = "This vector space was given up while it was built: begin it again by `kowai reindex`."
 BEING_BUILT = "Another vector space is being built: finish it by `kowai reindex` with its embedder first."
 NOT_KEPT = (
     f"The vector space before it is kept for {spaces.KEPT_DAYS} days and no longer there: build it again by `kowai "
@@ -39,7 +42,10 @@ NOT_KEPT = (
 
 @step
 async def begin_space(block: str) -> StoredSpace:
-    """Return the space of an embedder block, made if there was none. Raises SpaceUnready, and NotFound for no block."""
+    """Return the space of an embedder block, made if there was none. Raises SpaceUnready, and NotFound for no block.
+
+    Another that was being built by a run that is gone stands in nobody's way.
+    """
     try:
         wanted = (await embedder(block)).space
     except Misconfigured as error:
@@ -48,9 +54,13 @@ async def begin_space(block: str) -> StoredSpace:
     try:
         async with (await database()).engine().begin() as connection:
             await connection.execute(text(spaces.LOCK))
+            await connection.execute(text(spaces.ABANDON))
             if await _same(connection, model) is None:
                 await connection.execute(text(spaces.MAKE), model)
-            await connection.execute(text(spaces.BUILD_AGAIN), model | {"id": (await _made(connection, model)).id})
+            made = await _made(connection, model)
+            if await connection.scalar(text(spaces.IS_HELD), {"id": made.id}):
+                raise SpaceUnready(BUILT_ALREADY)
+            await connection.execute(text(spaces.BUILD_AGAIN), model | {"id": made.id})
             return await _made(connection, model)
     except IntegrityError as error:
         raise SpaceUnready(BEING_BUILT) from error
@@ -62,6 +72,7 @@ async def restore_space() -> StoredSpace:
     try:
         async with (await database()).engine().begin() as connection:
             await connection.execute(text(spaces.LOCK))
+            await connection.execute(text(spaces.ABANDON))
             row = (await connection.execute(text(spaces.KEPT))).one_or_none()
             if row is None:
                 raise SpaceUnready(NOT_KEPT)
@@ -106,8 +117,10 @@ async def find_space(public_id: UUID) -> StoredSpace:
 async def fill_space(tenant_id: UUID, space: StoredSpace) -> int:
     """Give some of a tenant's chunks, past ones too, their vectors in the space; return how many, 0 when all have one.
 
-    What is there already is left alone, so that an interrupted build goes on where it stopped.
+    What is there already is left alone, so that an interrupted build goes on where it stopped. Raises SpaceUnready
+    where the space was given up, or is another's to build.
     """
+    await _hold(space)
     filled = 0
     for home in spaces.HOMES:
         after: int | None = 0
@@ -115,6 +128,17 @@ async def fill_space(tenant_id: UUID, space: StoredSpace) -> int:
             count, after = await give_vectors(tenant_id, space, home, after)
             filled += count
     return filled
+
+
+async def _hold(space: StoredSpace) -> None:
+    """Show that this run, if it is at work, builds the space, so that nobody takes it for abandoned."""
+    by = await own_number()
+    if by is None:
+        return
+    async with (await database()).engine().begin() as connection:
+        held = (await connection.execute(text(spaces.HOLD), {"id": space.id, "by": by})).rowcount
+    if not held:
+        raise SpaceUnready(GIVEN_UP)
 
 
 @step
@@ -176,16 +200,11 @@ async def switch_space(tenant_ids: Sequence[UUID], space: StoredSpace, patience:
                 if rows:
                     await clothe(connection, space, home, await embedded(rows, space))
                 limit -= len(rows)
+        if not await connection.scalar(text(spaces.IS_BUILDING), {"id": space.id}):
+            raise SpaceUnready(GIVEN_UP)
         for statement in spaces.SWITCH:
             await connection.execute(text(statement), {"id": space.id})
     return True
-
-
-@step
-async def retire_space(space: StoredSpace) -> None:
-    """Give up a space being built, so that another can be; `begin_space` takes it up again, `drop_spaces` drops it."""
-    async with (await database()).engine().begin() as connection:
-        await connection.execute(text(spaces.RETIRE), {"id": space.id})
 
 
 @step

@@ -51,6 +51,8 @@ class EmbeddingSpace(Row, table=True):
     state: str = Field(default="current", max_length=20, sa_column_kwargs={"server_default": "current"})
     evaluation: dict[str, Any] = document_of("{}")
     created_at: datetime | None = moment(nullable=False)
+    begun_at: datetime | None = moment(nullable=False)
+    built_by: int | None = Field(default=None, description="The number of the run that builds it, for at_work().")
     retired_at: datetime | None = moment()  # since when another one is current; null for one that never was
 
 
