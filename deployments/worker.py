@@ -9,27 +9,26 @@ from deployments.local.environment import own_prefect
 from deployments.local.given_secrets import check_given_secrets
 from deployments.local.layout import Layout
 from deployments.logs import configure
+from deployments.warm.branches import Branch
 from deployments.warm.hosts import keep_to_one_host
-from deployments.warm.serving import new_worker, stop_requests, until, warm_up, work
+from deployments.warm.serving import first_fork_server, new_worker, stop_requests, until, work
 from kowai.settings import settings
 
 BREATH_SECONDS = 0.05
 
 
-async def serve() -> None:
+async def serve(first: Branch | None) -> None:
     """Register blocks, pool and deployments, and work until told to stop."""
     configure()
     check_given_secrets(settings())
     stop, hurry = stop_requests()
-    worker = new_worker(settings().work_pool)
-    warming = asyncio.create_task(warm_up(worker))  # while Prefect is told what there is
+    worker = new_worker(settings().work_pool, first)
     await until(stop, bootstrap())
     if not stop.is_set():
         await keep_to_one_host(embedded=own_prefect(settings()) is None)
         announcing = asyncio.create_task(announce(worker))
         await work(worker, stop, hurry)
         announcing.cancel()
-    warming.cancel()
 
 
 async def announce(worker: ProcessWorker) -> None:
@@ -42,4 +41,4 @@ async def announce(worker: ProcessWorker) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(first_fork_server()))

@@ -41,12 +41,17 @@ def enter(job: Job) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if job.quiet:
         silence()
-    settings_differ = prefect_settings(dict(os.environ)) != prefect_settings(job.environment)
+    os.chdir(job.folder if os.path.isdir(job.folder) else tempfile.gettempdir())  # hooks may outlive a scratch folder
+    take_environment(job.environment)
+
+
+def take_environment(environment: dict[str, str]) -> None:
+    """Take on environment, path, randomness and settings that are not those of the process this one was forked from."""
+    settings_differ = prefect_settings(dict(os.environ)) != prefect_settings(environment)
     os.environ.clear()
-    os.environ.update(job.environment)
+    os.environ.update(environment)
     path = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:0] = [entry for entry in path if entry not in sys.path]
-    os.chdir(job.folder if os.path.isdir(job.folder) else tempfile.gettempdir())  # hooks may outlive a scratch folder
     reseed()
     if settings_differ:
         internals.refresh_settings()

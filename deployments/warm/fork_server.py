@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from deployments.warm import preload
+from deployments.warm.branches import Branch
 from deployments.warm.child import become
 from deployments.warm.protocol import ENDED, FORKED, READY, Job
 
@@ -89,16 +91,38 @@ def note(number: int, frame: object) -> None:
     """Take notice of a signal, so that the wake-up descriptor is written to."""
 
 
-def main() -> None:
-    line = socket.socket(fileno=int(sys.argv[1]))
-    preload.preload(sys.argv[2:])
+def branch(modules: Sequence[str]) -> Branch:
+    """Import everything here and fork a fork server, which shares it; only a process of one thread may."""
+    prepare(modules)
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return Branch(pid, ours)
+    code = 1
+    try:
+        ours.close()
+        os.setsid()
+        code = serve(theirs)
+    finally:
+        os._exit(code)
+
+
+def prepare(modules: Sequence[str]) -> None:
+    preload.preload(modules)
     gc.collect()
     gc.freeze()  # the collector would write into every inherited page and so copy it
+
+
+def serve(line: socket.socket) -> int:
+    """Return the exit code: 1 if the worker went while it was spoken to."""
     try:
         ForkServer(line).serve()
     except (BrokenPipeError, ConnectionResetError):
-        sys.exit(1)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    prepare(sys.argv[2:])
+    sys.exit(serve(socket.socket(fileno=int(sys.argv[1]))))

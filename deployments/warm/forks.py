@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 from prefect.settings import get_current_settings
 
+from deployments.warm.branches import Branch
 from deployments.warm.preload import changed_at
 from deployments.warm.protocol import ENDED, FORKED, READY, Job
 
@@ -60,8 +61,8 @@ class Fork:
 class ForkServer:
     """One generation of the fork server and the processes that it forked."""
 
-    def __init__(self, modules: tuple[str, ...]) -> None:
-        self.modules = modules
+    def __init__(self, modules: tuple[str, ...], branch: Branch | None = None) -> None:
+        self.modules, self.branch = modules, branch
         self.forks: dict[int, Fork] = {}
         self.forked = 0
         self.sources: dict[str, int] = {}
@@ -69,15 +70,9 @@ class ForkServer:
         self._numbers = itertools.count(1)
 
     async def start(self) -> None:
-        """Start the process and wait until everything is imported."""
-        ours, theirs = socket.socketpair()
-        environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
-        command = (sys.executable, "-m", "deployments.warm.fork_server", str(theirs.fileno()), *self.modules)
-        with theirs:
-            self.process = await asyncio.create_subprocess_exec(
-                *command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True
-            )
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 24)
+        """Start the process, unless there is one already, and wait until everything is imported."""
+        self.process, line = (self.branch, self.branch.line) if self.branch else await self._begin()
+        self._reader, self._writer = await asyncio.open_connection(sock=line, limit=1 << 24)
         try:
             ready = await asyncio.wait_for(self._hear(), START_SECONDS)
         except TimeoutError:
@@ -87,6 +82,16 @@ class ForkServer:
             raise CannotFork(f"The fork server did not come up clean: {ready and ready.get('threads')} threads.")
         self.sources, self.alive = ready["sources"], True
         self._listening = asyncio.create_task(self._listen())
+
+    async def _begin(self) -> tuple[asyncio.subprocess.Process, socket.socket]:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+        command = (sys.executable, "-m", "deployments.warm.fork_server", str(theirs.fileno()), *self.modules)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True
+            )
+        return process, ours
 
     async def fork(self, job: Job) -> Fork:
         """Return a new process. Raises CannotFork; a server that does not answer is ended, lest it fork later."""

@@ -6,6 +6,7 @@ import time
 
 from prefect.logging import get_logger
 
+from deployments.warm.branches import Branch
 from deployments.warm.forks import CannotFork, Fork, ForkServer
 from deployments.warm.protocol import Job
 
@@ -19,9 +20,15 @@ class Nursery:
     """Hand out forks; replace the fork server when it is worn, or when the code that it imported has changed."""
 
     def __init__(
-        self, modules: tuple[str, ...] = FLOWS, *, most_forks: int = MOST_FORKS, most_megabytes: int = MOST_MEGABYTES
+        self,
+        modules: tuple[str, ...] = FLOWS,
+        *,
+        first: Branch | None = None,
+        most_forks: int = MOST_FORKS,
+        most_megabytes: int = MOST_MEGABYTES,
     ) -> None:
         self.modules = modules
+        self.first = first
         self.most_forks = most_forks
         self.most_megabytes = most_megabytes
         self.server: ForkServer | None = None
@@ -73,7 +80,8 @@ class Nursery:
             await self.server.close()
 
     async def _start(self) -> ForkServer:
-        server = ForkServer(self.modules)
+        first, self.first = self.first, None
+        server = ForkServer(self.modules, first)
         try:
             await server.start()
         except OSError as error:

@@ -6,7 +6,7 @@ import pkgutil
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deployments.logs import configure
@@ -32,20 +32,27 @@ PREFECT = (
 def preload(modules: Sequence[str]) -> None:
     """Import everything a run needs; a module that fails says so here and again in the run that needs it."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
-    for name in (*PREFECT, *(each for module in modules for each in _with_submodules(module))):
-        try:
-            importlib.import_module(name)
-        except Exception as error:
-            sys.stderr.write(f"The fork server could not import {name}: {type(error).__name__}: {error}\n")
+    import_all(PREFECT)
+    import_packages(modules)
     configure()
     internals.share_tls_context()
     internals.retry_soon()
 
 
-def _with_submodules(name: str) -> Iterator[str]:
-    yield name
-    for module in pkgutil.iter_modules(getattr(sys.modules.get(name), "__path__", ())):
-        yield f"{name}.{module.name}"
+def import_packages(names: Sequence[str]) -> None:
+    """Import packages with the modules in them."""
+    import_all(names)
+    for name in names:
+        found = pkgutil.iter_modules(getattr(sys.modules.get(name), "__path__", ()))
+        import_all(f"{name}.{module.name}" for module in found)
+
+
+def import_all(names: Iterable[str]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            sys.stderr.write(f"{name} cannot be imported before a fork: {type(error).__name__}: {error}\n")
 
 
 def sources() -> dict[str, int]:

@@ -11,6 +11,8 @@ from prefect.logging import get_logger
 from prefect.workers.process import ProcessWorker
 
 from deployments.warm import internals
+from deployments.warm.branches import Branch
+from deployments.warm.nursery import FLOWS, Nursery
 
 
 async def work(worker: ProcessWorker, stop: asyncio.Event, hurry: asyncio.Event) -> None:
@@ -34,7 +36,16 @@ async def until(
         await doing
 
 
-def new_worker(pool: str, **options: Any) -> ProcessWorker:
+def first_fork_server() -> Branch | None:
+    """Fork a fork server from this process, before it has a second thread; None where runs are not forked."""
+    if internals.moved() or not hasattr(os, "fork"):
+        return None
+    from deployments.warm import fork_server
+
+    return fork_server.branch(FLOWS)
+
+
+def new_worker(pool: str, first: Branch | None = None, **options: Any) -> ProcessWorker:
     """Return a warm worker; Prefect's own, with a warning, where its internals have moved or nothing can be forked."""
     moved = internals.moved()
     if moved or not hasattr(os, "fork"):
@@ -43,14 +54,7 @@ def new_worker(pool: str, **options: Any) -> ProcessWorker:
         return ProcessWorker(work_pool_name=pool, **options)
     from deployments.warm.worker import WarmWorker
 
-    return WarmWorker(work_pool_name=pool, **options)
-
-
-async def warm_up(worker: ProcessWorker) -> None:
-    """Let the fork server import what runs will need, if the worker has one, before there is anything to run."""
-    nursery = getattr(worker, "nursery", None)
-    if nursery is not None:
-        await nursery.warm()
+    return WarmWorker(work_pool_name=pool, nursery=Nursery(first=first), **options)
 
 
 async def finish(worker: ProcessWorker, hurry: asyncio.Event) -> None:

@@ -3,6 +3,10 @@
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from uuid import uuid4
 
 import anyio
@@ -17,6 +21,7 @@ from deployments.warm.protocol import Job
 from deployments.warm.worker import WarmWorker
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+ROOT, DATA = Path(__file__).parents[3], Path(__file__).parent / "warm_data"
 NOTHING = Job("nowhere.nothing", dict(os.environ), "/", quiet=True)
 
 
@@ -63,10 +68,58 @@ async def test_a_run_that_cannot_be_taken_ends_no_other_and_gives_back_its_slot(
     assert worker._submitting_flow_run_ids == set()
 
 
-async def test_a_worker_is_warmed_up_before_it_serves_and_one_that_cannot_fork_needs_nothing() -> None:
-    worker = WarmWorker("pool", nursery=Nursery(("json",)))
-    await serving.warm_up(worker)
-    assert worker.nursery.server is not None
-    assert worker.nursery.server.alive
-    await worker.nursery.close()
-    await serving.warm_up(ProcessWorker("pool"))
+def told_by(code: str) -> list[str]:
+    """Return what a new interpreter prints that runs the code: a process forks before it has a second thread."""
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(DATA)))},
+        capture_output=True,
+        text=True,
+    )
+    assert not ended.returncode, ended.stderr
+    return ended.stdout.split()
+
+
+FIRST = """
+import asyncio, os
+from deployments.warm import fork_server
+from deployments.warm.nursery import Nursery
+from deployments.warm.protocol import Job
+
+async def main(first):
+    nursery = Nursery(("json",), first=first)
+    server = await nursery.fresh()
+    print(server.process.pid == first.pid)
+    fork = await nursery.fork(Job("nowhere.nothing", dict(os.environ), "/", quiet=True))
+    print(await fork.wait())
+    server.process.kill()
+    print(await server.process.wait())
+    while server.alive:
+        await asyncio.sleep(0.01)
+    print((await nursery.fresh()).process.pid != first.pid)
+    await nursery.close()
+
+asyncio.run(main(fork_server.branch(("json",))))
+"""
+
+
+def test_a_workers_first_fork_server_is_its_fork_and_the_one_after_it_a_process_of_its_own() -> None:
+    assert told_by(FIRST) == ["True", "1", "-9", "True"]
+
+
+def test_every_module_of_a_package_is_imported_before_a_fork() -> None:
+    told = told_by(
+        """
+        import sys
+        from deployments.warm.preload import preload
+        preload(("flows",))
+        print(*(name for name in sys.modules if name.startswith("flows.")))
+        """
+    )
+    assert set(told) == {f"flows.{file.stem}" for file in (ROOT / "flows").glob("*.py") if file.stem != "__init__"}
+
+
+def test_a_worker_that_cannot_fork_is_prefects_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.internals, "moved", lambda: ["something"])
+    assert serving.first_fork_server() is None
+    assert type(serving.new_worker("pool", None)) is ProcessWorker
