@@ -15,6 +15,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.embedding_endpoint import Endpoint
+from blocks.mapped_files import let_go
 from kowai.embedding.checkpoint import Checkpoint, bundled, read_checkpoint
 from kowai.embedding.encoder import TextEncoder
 from kowai.embedding.states import Encoded
@@ -45,6 +46,7 @@ def local_model(directory: str = "", cache_folder: Path | None = None) -> TextEn
         if directory not in _models:
             folder = cache_folder or settings().models
             _models[directory] = TextEncoder(_checkpoint(directory), folder)
+            let_go(folder)  # most weights have been copied to where they are multiplied from
         return _models[directory]
 
 
