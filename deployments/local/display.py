@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 DOING = {
+    "model": "building the embedding model",
     "initdb": "making the database",
     "postgres": "starting PostgreSQL",
     "schema": "bringing the schema up to date",

@@ -10,8 +10,9 @@ from typing import Literal
 
 import psutil
 
+from deployments.local.forked import Forked
 from deployments.local.layout import Layout
-from deployments.local.processes import Child, cause_of_death, start
+from deployments.local.processes import Child, Fork, cause_of_death, no_fork, start
 from deployments.local.record import ProcessRecord, birth
 from deployments.local.stopping import stop_process
 
@@ -31,7 +32,7 @@ class Member:
         self.state: State = "waiting"
         self.restarts, self.sentence = 0, ""
         self.begun: dict[Path, int] = {}
-        self.popen: subprocess.Popen[bytes] | None = None
+        self.popen: subprocess.Popen[bytes] | Forked | None = None
         self.born = self.began = self.due = 0.0
         self.deaths: deque[float] = deque(maxlen=DEATHS_IN_WINDOW)
 
@@ -44,10 +45,10 @@ class Member:
         """Return where it says something, the most telling place first."""
         return [log for log in (self.child.lines, self.log) if log is not None]
 
-    def start(self) -> None:
+    def start(self, fork: Fork = no_fork) -> None:
         self.restarts += self.state != "waiting"
         self.begun = {log: log.stat().st_size for log in self.logs if log.exists()}
-        self.popen, self.begun[self.log] = start(self.child, self.log, self.place.root)
+        self.popen, self.begun[self.log] = start(self.child, self.log, self.place.root, fork)
         self.born, self.began, self.state = birth(self.popen.pid), time.monotonic(), "starting"
 
     def exit_code(self) -> int | None:

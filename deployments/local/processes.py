@@ -8,7 +8,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
+
+from deployments.local.forked import Forked
 
 LARGEST_LOG_BYTES = 20_000_000
 LAST_WORDS_BYTES = 64_000
@@ -18,7 +20,8 @@ ERROR = re.compile(r"\b(\w*error|fatal|panic)\b", re.IGNORECASE)
 class Child(NamedTuple):
     """Describe a process of the stack; `once` means that it is done when it has ended well.
 
-    `lines` is where it writes what it has to say once it runs, if that is not its output.
+    `lines` is where it writes what it has to say once it runs, if that is not its output; `shares` is the forerunner's
+    group of modules that it has in common with others.
     """
 
     name: str
@@ -33,27 +36,43 @@ class Child(NamedTuple):
     stop_signal: int = signal.SIGTERM
     prepare: Callable[[], None] = lambda: None
     lines: Path | None = None
+    shares: int | None = None
 
 
-def start(child: Child, log: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+Fork = Callable[[Child, Path], Forked | None]
+
+
+def no_fork(_child: Child, _log: Path) -> None:
+    """Fork nothing."""
+
+
+def start(child: Child, log: Path, folder: Path, fork: Fork = no_fork) -> tuple[subprocess.Popen[bytes] | Forked, int]:
     """Start the child in a session of its own, out of Ctrl-C's reach; return it and where its log begins, in bytes."""
     child.prepare()
+    with opened(log) as output:
+        return fork(child, log) or execute(child, output, folder), output.tell()
+
+
+def opened(log: Path) -> BinaryIO:
     trim(log)
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
-        process = subprocess.Popen(  # noqa: S603
-            child.command,
-            env=dict(child.environment()),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            umask=0o077,
-            user=child.user,
-            group=child.user,
-            extra_groups=[] if child.user else None,
-        )
-        return process, output.tell()
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def execute(child: Child, output: BinaryIO, folder: Path, *descriptors: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603
+        child.command,
+        env=dict(child.environment()),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        umask=0o077,
+        user=child.user,
+        group=child.user,
+        extra_groups=[] if child.user else None,
+        pass_fds=descriptors,
+    )
 
 
 def trim(log: Path) -> None:

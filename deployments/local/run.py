@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+from deployments.local.ahead import forerunner
 from deployments.local.display import display
 from deployments.local.environment import shim_url
 from deployments.local.guardian import guarded
@@ -27,13 +28,15 @@ def run(place: Layout, settings: Settings, *, bare: bool, detached: bool = False
     with held(place.lock), stop_requests() as requests:
         shown = display()
         prepare(place, settings, shown.tell)
-        supervisor = Supervisor(children(place, settings), place, shown)
+        wanted = children(place, settings)
+        supervisor = Supervisor(wanted, place, shown)
         supervisor.record.version, supervisor.record.url = kowai_version(), shim_url(settings)
         supervisor.enter("starting")
         with guarded(place), stopped_afterwards(supervisor, requests):
             shown.begin(supervisor.members)
             try:
-                started = supervisor.start_all(requests.wanted, LIMIT_SECONDS)
+                with forerunner(place, settings, wanted) as supervisor.ahead:
+                    started = supervisor.start_all(requests.wanted, LIMIT_SECONDS)
             finally:
                 shown.end()
 

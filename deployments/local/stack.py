@@ -21,7 +21,14 @@ def children(place: Layout, settings: Settings) -> list[Child]:
     if settings.database_url is None:
         database = [*embedded_database(place, as_json=settings.log_format == "json"), *database]
     prefect = [] if environment.own_prefect(settings) else [prefect_server(place, settings)]
-    return [*database, *prefect, worker(place, settings), shim(place, settings)]
+    return [*model(place, settings), *database, *prefect, worker(place, settings), shim(place, settings)]
+
+
+def model(place: Layout, settings: Settings) -> list[Child]:
+    """Return what builds the embedding model, on a state directory that has none."""
+    if settings.models.exists():
+        return []
+    return [Child("model", python("deployments.local.model"), partial(environment.shared, place, settings), once=True)]
 
 
 def embedded_database(place: Layout, *, as_json: bool = True) -> list[Child]:
@@ -62,6 +69,7 @@ def prefect_server(place: Layout, settings: Settings) -> Child:
         is_ready=whoever(partial(probes.answers, f"{url}/health", environment.prefect_headers(place, settings))),
         url=url.removesuffix("/api"),
         port=settings.prefect_port,
+        shares=0,
     )
 
 
@@ -73,6 +81,7 @@ def worker(place: Layout, settings: Settings) -> Child:
         is_ready=whoever(place.worker_online.exists),
         after=("schema", "prefect"),
         prepare=partial(place.worker_online.unlink, missing_ok=True),
+        shares=1,
     )
 
 
@@ -84,9 +93,10 @@ def shim(place: Layout, settings: Settings) -> Child:
         python("uvicorn", "deployments.shim.app:app", *where, *QUIET_UVICORN),
         partial(environment.application, place, settings),
         is_ready=whoever(partial(probes.answers, f"{url}/ready", trusted=place.certificate)),
-        after=("schema",),
+        after=("schema", "model"),
         url=url,
         port=settings.port,
+        shares=1,
     )
 
 

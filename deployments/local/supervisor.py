@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from deployments.local.ahead import Ahead
 from deployments.local.layout import Layout
 from deployments.local.members import Member, State
 from deployments.local.processes import Child, trim
@@ -29,6 +30,7 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], place: Layout, reporter: Reporter) -> None:
         self.members = {child.name: Member(child, place) for child in children}
         self.place, self.reporter, self.record = place, reporter, own_record()
+        self.ahead = Ahead()
         self.logs_checked = time.monotonic()
 
     def start_all(self, wanted_to_stop: Callable[[], bool], limit: float) -> bool:
@@ -79,9 +81,10 @@ class Supervisor:
 
     def _start_if_due(self, member: Member) -> None:
         needed = (self.members[name] for name in member.child.after if name in self.members)
-        if time.monotonic() >= member.due and all(other.is_up for other in needed):
+        awaited = time.monotonic() < member.due or not all(other.is_up for other in needed)
+        if not awaited and self.ahead.is_ready(member.child):
             try:
-                member.start()
+                member.start(self.ahead.fork)
             except (OSError, CannotStart) as error:  # a full disk must not bring down what still runs
                 member.postpone(f"{member.child.name} could not be started: {error}")
                 self._regret(member)

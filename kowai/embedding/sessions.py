@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from kowai.embedding.checkpoint import Checkpoint
@@ -125,6 +124,8 @@ def _unit(vector: NDArray[Any]) -> Vector:
 
 def _session(path: Path, options: Mapping[str, str] | None = None) -> Any:
     """Load a graph that runs on the calling thread: any number of threads share it and none waits for another."""
+    import onnxruntime  # it starts a thread, which a process that is to be forked must not have
+
     settings = cast("Any", onnxruntime.SessionOptions())
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
