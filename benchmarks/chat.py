@@ -104,7 +104,7 @@ async def fill_store(running: Running, chunks: int) -> tuple[str, UUID]:
     """Write chunks mixed from generated texts; return the application's URL and the tenant."""
     url = (running.state / "secrets" / "app-database-url").read_text().strip()
     tenant = parse_key((running.state / "secrets" / "api-key").read_text()).tenant_id
-    material, _ = await asyncio.to_thread(generated, running.state / "vectors")
+    material, _ = await asyncio.to_thread(generated, chunks, running.state / "vectors")
     store = Database(url=SecretStr(url))
     await fill(store, [tenant], [1], material, chunks)
     await store.close()
