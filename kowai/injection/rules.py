@@ -6,11 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import re2
+from kowai.screening import screen_of, widened
 
 KINDS = ("OVERRIDE", "LEAK", "ROLE", "DELIMITER", "ADDRESSED")
-WIDER = {r"(?:^|\n)": "", r"\b": "", r"\w": r"[\pL\pM\pN_]", r"[^)\s]": "[^)]", r"\s": r"[\s\pZ\x0b\x1c-\x1f\x85]"}
-COUNTED = re.compile(r"\{[01],\d+\}")
 DEFINED = re.compile(r"([A-Z]+) = (.*)")
 
 
@@ -49,19 +47,12 @@ def rules() -> dict[str, Rule]:
             patterns[kind].append(f"(?:{_expanded(line, names)})")
         else:
             names[defined[1]] = defined[2]
-    return {kind: Rule(_screen("|".join(found)), re.compile("|".join(found), re.I)) for kind, found in patterns.items()}
+    return {kind: _rule("|".join(found)) for kind, found in patterns.items()}
 
 
-def _screen(pattern: str) -> Any:
-    r"""Return what finds all that the pattern finds, and more.
-
-    RE2 knows boundaries and \w in ASCII only; without bounds for repetitions its automaton is small.
-    """
-    options = re2.Options()
-    options.case_sensitive, options.log_errors = False, False
-    for narrow, wide in WIDER.items():
-        pattern = pattern.replace(narrow, wide)
-    return re2.compile(COUNTED.sub("*", pattern), options)
+def _rule(pattern: str) -> Rule:
+    screen = widened(pattern.replace(r"(?:^|\n)", ""))  # a part of a text begins where the text does not
+    return Rule(screen_of(screen, ignore_case=True), re.compile(pattern, re.IGNORECASE))
 
 
 def _expanded(pattern: str, names: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kowai.personal import checks
 from kowai.personal.checks import Check
+from kowai.screening import Screened
 
 NEAR = 60  # characters before a number within which a word says what it is
 
@@ -30,15 +31,15 @@ class Pattern(NamedTuple):
     """Find one kind: what it looks like, what it must pass, the word that must stand near where that is not enough."""
 
     kind: str
-    shape: re.Pattern[str]
+    shape: Screened
     check: Check | None = None
     near: re.Pattern[str] | None = None
     score: float = 1.0
 
 
-def shape(pattern: str, flags: int = 0) -> re.Pattern[str]:
+def shape(pattern: str, flags: int = 0) -> Screened:
     """Compile what may not be a piece of a longer word or number."""
-    return re.compile(rf"(?<![\w])(?:{pattern})(?![\w])", flags)
+    return Screened(rf"(?<![\w])(?:{pattern})(?![\w])", flags)
 
 
 def near(words: str) -> re.Pattern[str]:
@@ -75,18 +76,24 @@ PASSPORT = near("passport|reisepass|passeport|pasaporte|passaporto")
 
 PATTERNS = (
     Pattern(
-        "EMAIL", re.compile(r"(?<![\w.+-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+        "EMAIL",
+        Screened(
+            r"(?<![\w.+-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])", screen="@"
+        ),
     ),
     Pattern("IBAN", shape(r"[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,3})?", re.IGNORECASE), is_iban),
     Pattern("CARD", shape(r"[3-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}|3\d{3}[ -]?\d{6}[ -]?\d{4,5}"), is_card),
     Pattern(
         "IP",
-        re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?![\w]|\.\d)"),
+        Screened(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?![\w]|\.\d)"),
         is_address_of_a_machine,
     ),
     Pattern(
         "IP",
-        re.compile(r"(?<![\w:.])(?=[0-9a-fA-F]*:[0-9a-fA-F:]*:)[0-9a-fA-F:]{3,39}(?![\w:])"),
+        Screened(
+            r"(?<![\w:.])(?=[0-9a-fA-F]*:[0-9a-fA-F:]*:)[0-9a-fA-F:]{3,39}(?![\w:])",
+            screen="[0-9a-fA-F:]*:[0-9a-fA-F]*:",
+        ),
         is_address_of_a_machine,
     ),
     Pattern("MAC", shape(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}")),

@@ -1,7 +1,8 @@
 """Addresses and names, as far as forms of writing tell them: a model finds more (the extra `presidio`)."""
 
-import re
 from collections.abc import Iterator
+
+from kowai.screening import Screened
 
 NAME = r"[^\W\d_a-zß-öø-ÿ][\w'’-]{1,30}"
 ENGLISH = (
@@ -11,8 +12,8 @@ ENGLISH = (
 GERMANIC = r"(?:straße|strasse|str\.|weg|allee|platz|gasse|gade|vej|gatan|vägen|katu)"
 FRENCH = r"(?:rue|avenue|boulevard|quai|impasse|chemin|place) (?:d[eu]s? |de la |de l'|d')?"
 ROMANCE = r"(?:Calle|Avenida|Via|Viale|Piazza|Corso|Rua|Plaza) (?:de |del |della |di |da |dos )?"
-ADDRESSES = re.compile(
-    rf"\b(?!(?:1[5-9]|20)\d\d\b)\d{{1,5}}[a-z]?,? (?:{NAME} ){{1,4}}{ENGLISH}(?:,? (?:Apt|Suite|Unit|Ste)\.? ?\d+)?"
+ADDRESSES = Screened(
+    rf"\b(?!1[5-9]\d\d\b|20\d\d\b)\d{{1,5}}[a-z]?,? (?:{NAME} ){{1,4}}{ENGLISH}(?:,? (?:Apt|Suite|Unit|Ste)\.? ?\d+)?"
     rf"|\b{NAME}{GERMANIC} \d{{1,4}}[a-z]?\b(?:,? \d{{4,5}} [A-ZÄÖÜ][\wäöüß-]+)?"
     rf"|\b\d{{1,4}}(?: bis)?,? {FRENCH}{NAME}(?: {NAME})?"
     rf"|\b{ROMANCE}{NAME}(?: {NAME})?,? \d{{1,4}}\b"
@@ -20,7 +21,8 @@ ADDRESSES = re.compile(
 )
 TITLES = r"(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Señora?|Sra|Sig|Signora?)\.?"
 TELLING = r"(?:[Mm]y name is|[Ii]ch heiße|[Mm]ein Name ist|[Jj]e m'appelle|[Mm]e llamo|[Mm]i chiamo)"
-NAMES = re.compile(rf"\b(?:{TITLES}|{TELLING}) (?P<name>{NAME}(?: {NAME}){{0,2}})")
+INTRODUCED = rf"(?:{TITLES}|{TELLING}) "
+NAMES = Screened(rf"\b{INTRODUCED}(?P<name>{NAME}(?: {NAME}){{0,2}})", screen=INTRODUCED)
 
 
 def find_addresses(text: str) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from kowai.screening import Screened
+
 FORMS = (
     r"\bAKIA[0-9A-Z]{16}\b",  # AWS
     r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bgithub_pat_\w{22,255}\b",
@@ -17,14 +19,14 @@ FORMS = (
     r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",  # a JSON web token
     r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[\s\S]{16,}?-----END (?:[A-Z]+ )*PRIVATE KEY-----",
 )
-FORMED = re.compile("|".join(FORMS))
-ASSIGNED = re.compile(
+FORMED = Screened("|".join(FORMS))
+ASSIGNED = Screened(
     r"\b(?:pass(?:word|wd|phrase)|pwd|passwort|secret|(?:api|access)[_ -]?key|auth[_ -]?token|client[_ -]?secret)\b"
     r"[\"']?\s{0,3}(?:[:=]|\bis\b|\bist\b)\s{0,3}[\"']?(?P<value>(?=[^\s\"',;]*[\d!@#$%^&*_])[^\s\"',;]{6,200})",
     re.IGNORECASE,
 )
-IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,100}:(?P<value>[^\s/@]{3,200})@", re.IGNORECASE)
-BEARER = re.compile(r"\bBearer\s+(?P<value>[\w.~+/-]{20,}=*)")
+IN_URL = Screened(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,100}:(?P<value>[^\s/@]{3,200})@", re.IGNORECASE, "://")
+BEARER = Screened(r"\bBearer\s+(?P<value>[\w.~+/-]{20,}=*)", screen="Bearer")
 
 
 def find_secrets(text: str) -> Iterator[tuple[int, int]]:
