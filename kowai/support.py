@@ -1,13 +1,13 @@
 """Support: whether a span of a passage says what a sentence claims, by its words, numbers, names and meaning."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from kowai.extraction.asked import NEGATIONS
 from kowai.extraction.opposites import opposed
-from kowai.extraction.words import STOP_WORDS, Word, rarity, words_of
+from kowai.extraction.words import STOP_WORDS, Word, rarity, stems_of, words_of
 from kowai.sentences import Span, sentence_spans
 from kowai.types import Passage
 
@@ -15,6 +15,7 @@ LEAST_SUPPORT = 0.5
 LEAST_SHARE = 0.3
 WORTH_A_SECOND_SENTENCE = 0.15
 SHORTLISTED = 3
+KEPT = 256  # passages, of some ten kilobytes each
 NUMBER_WORDS = ("zero one two three four five six seven eight nine ten eleven twelve").split()
 DIGITS = {word: str(number) for number, word in enumerate(NUMBER_WORDS)}
 
@@ -75,20 +76,24 @@ def backings(claim: Reading, passages: Sequence[Passage]) -> list[Backing]:
     """
     found: list[Backing] = []
     for passage in passages:
-        spans = sentence_spans(passage.text)
-        single = [Backing(passage, span, _share(claim, passage, span)) for span in spans]
+        sentences = _sentences(passage.text)
+        single = [Backing(passage, span, _share(claim, stems)) for span, stems in sentences]
         found += single
-        for one, other in pairwise(single):
-            span = Span(one.span.start, other.span.end)
-            share = _share(claim, passage, span)
+        for (one, other), ((_, stems), (_, more)) in zip(pairwise(single), pairwise(sentences), strict=True):
+            share = _share(claim, stems | more)
             if share >= max(one.share, other.share) + WORTH_A_SECOND_SENTENCE:
-                found.append(Backing(passage, span, share))
+                found.append(Backing(passage, Span(one.span.start, other.span.end), share))
     enough = [backing for backing in found if backing.share >= LEAST_SHARE]
     return sorted(enough, key=lambda backing: -backing.share)[:SHORTLISTED]
 
 
-def _share(claim: Reading, passage: Passage, span: Span) -> float:
-    held = Reading(passage.text[span.start : span.end]).stems
+@lru_cache(KEPT)
+def _sentences(text: str) -> list[tuple[Span, frozenset[str]]]:
+    """Return the sentences of a passage, which many claims are held against, with their stems."""
+    return [(span, stems_of(text[span.start : span.end])) for span in sentence_spans(text)]
+
+
+def _share(claim: Reading, held: frozenset[str]) -> float:
     total = sum(claim.content.values())
     return sum(weight for stem, weight in claim.content.items() if stem in held) / total if total else 0.0
 
