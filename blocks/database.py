@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from blocks.database_errors import hide_values
+from blocks.lender import Lender
 from blocks.presence import Presence
 from kowai.errors import DatabaseAway, TenantSuspended
 from kowai.storable import StorageFull
@@ -24,8 +24,7 @@ from kowai.tenancy import SUSPENDED, entry
 # A cached generic plan would pick one index for every tenant's size.
 SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
 
-Engines = dict[str, AsyncEngine]
-_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engines] = WeakKeyDictionary()
+_lenders: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Lender]] = WeakKeyDictionary()
 _presences: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Presence]] = WeakKeyDictionary()
 
 
@@ -42,12 +41,14 @@ class Database(Block):
 
     def engine(self) -> AsyncEngine:
         """Return this process's pool, one per event loop: a connection belongs to the loop that opened it."""
-        engines = _engines.setdefault(asyncio.get_running_loop(), {})
-        url = make_url(self.url.get_secret_value()).set(drivername="postgresql+psycopg")
-        key = url.render_as_string(hide_password=False)
-        if key not in engines:
-            engines[key] = engine = create_async_engine(
-                url,
+        return self._lender().engine
+
+    def _lender(self) -> Lender:
+        lenders = _lenders.setdefault(asyncio.get_running_loop(), {})
+        url = self.url.get_secret_value()
+        if url not in lenders:
+            engine = create_async_engine(
+                make_url(url).set(drivername="postgresql+psycopg"),
                 hide_parameters=True,  # an error's text ends in logs, which no tenant's text may
                 pool_size=self.pool_size,
                 max_overflow=self.pool_size,
@@ -55,7 +56,8 @@ class Database(Block):
                 connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5, "autocommit": True},
             )
             hide_values(engine)
-        return engines[key]
+            lenders[url] = Lender(engine, self.pool_size)
+        return lenders[url]
 
     @asynccontextmanager
     async def transaction(
@@ -67,15 +69,13 @@ class Database(Block):
         `durable=False` is for what may be lost with the machine because it is said again or was never promised.
         """
         begin = entry(tenant_id, durable=durable, even_suspended=even_suspended)
-        async with self._telling(), self.engine().begin() as connection:
-            driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
-            await driver.execute(cast("LiteralString", begin))
+        async with self._telling(), self._lender().lend(begin) as connection:
             yield connection
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
         """Open a connection for what belongs to no tenant. Raises DatabaseAway."""
-        async with self._telling(), self.engine().connect() as connection:
+        async with self._telling(), self._lender().lend() as connection:
             yield connection
 
     @asynccontextmanager
@@ -86,7 +86,7 @@ class Database(Block):
         except psycopg.errors.DiskFull as error:
             raise _full(error) from error
         except psycopg.OperationalError as error:
-            await self.engine().dispose()  # what one connection has lost, those at rest have lost as well
+            await self._lender().close()  # what one connection has lost, those at rest have lost as well
             raise _away(error) from error
         except psycopg.DatabaseError as error:
             if error.sqlstate == SUSPENDED:
@@ -134,8 +134,8 @@ class Database(Block):
     async def close(self) -> None:
         for presence in _presences.pop(asyncio.get_running_loop(), {}).values():
             await presence.close()
-        for engine in _engines.pop(asyncio.get_running_loop(), {}).values():
-            await engine.dispose()
+        for lender in _lenders.pop(asyncio.get_running_loop(), {}).values():
+            await lender.close()
 
 
 def _away(error: Exception) -> DatabaseAway:
