@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from blocks.database_errors import hide_values
+from blocks.database_errors import hide, hide_values
 from blocks.lender import Lender
 from blocks.presence import Presence
 from kowai.errors import DatabaseAway, TenantSuspended
@@ -83,12 +83,13 @@ class Database(Block):
         """Turn what the driver says into errors of ours."""
         try:
             yield
-        except psycopg.errors.DiskFull as error:
-            raise _full(error) from error
-        except psycopg.OperationalError as error:
-            await self._lender().close()  # what one connection has lost, those at rest have lost as well
-            raise _away(error) from error
-        except psycopg.DatabaseError as error:
+        except psycopg.Error as error:
+            hide(error)
+            if isinstance(error, psycopg.errors.DiskFull):
+                raise _full(error) from error
+            if isinstance(error, psycopg.OperationalError):
+                await self._lender().close()  # what one connection has lost, those at rest have lost as well
+                raise _away(error) from error
             if error.sqlstate == SUSPENDED:
                 raise TenantSuspended("This tenant is suspended.") from error
             raise

@@ -23,11 +23,17 @@ def hide_values(engine: AsyncEngine) -> None:
 def _hide(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, psycopg.Error) and error.sqlstate:
-        told = without_values(error)
-        error.args = (told,)
+        told = hide(error)
         if (shown := context.sqlalchemy_exception) is not None:
             shown.args = (f"({type(error).__name__}) {told}",)
             shown.statement = LITERAL.sub("'...'", shown.statement or "")
+
+
+def hide(error: psycopg.Error) -> str:
+    """Take the values out of what the driver says; return the rest."""
+    if error.sqlstate:
+        error.args = (without_values(error),)
+    return str(error)
 
 
 def without_values(error: psycopg.Error) -> str:

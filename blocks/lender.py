@@ -10,6 +10,13 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+DRIVER = "kowai driver"
+
+
+def driver_of(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+    """Return the psycopg connection below a lent one, in the same transaction."""
+    return connection.info[DRIVER]
+
 
 class Lent(NamedTuple):
     connection: AsyncConnection
@@ -49,6 +56,7 @@ class Lender:
     async def _open(self) -> Lent:
         connection = await self.engine.connect()
         driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+        connection.info[DRIVER] = driver
         return Lent(connection, driver)
 
     async def _undo(self, lent: Lent) -> None:

@@ -108,7 +108,7 @@ async def _open_reserved(digest: str, purpose: Purpose, ahead: Ahead) -> Opened 
     row |= purpose._asdict()
     with suppress(Overtaken):
         async with (await database()).transaction(purpose.tenant_id, durable=ahead.amount > 0) as connection:
-            done = (await connection.execute(spending_sql.OPEN_RESERVED, row)).one()
+            done = await spending_sql.OPEN_RESERVED.row(connection, row)
             if done.opened and not done.counted:
                 raise Overtaken
             return opened if done.opened else None
@@ -172,7 +172,7 @@ async def settle(settlement: Settlement) -> None:
     values = settlement.model_dump(include={"state", "cause", "target", "model", "fallback", "cost", "charged"})
     values |= {"id": settlement.call_id, "reply": json.dumps(settlement.reply), **settlement.usage.model_dump()}
     async with (await database()).transaction(settlement.tenant_id, durable=settlement.charged > 0) as connection:
-        await connection.execute(spending_sql.SETTLE, values)
+        await spending_sql.SETTLE.run(connection, values)
     spool.drop(settlement)
 
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import Select, bindparam, func, update
+from sqlalchemy import bindparam, func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
+from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.guards import Content
@@ -34,6 +35,9 @@ NAMES = (
     *("history", "preferences", "conversation_id", "turn"),
 )
 UNDERSTOOD = [getattr(Query, name) for name in NAMES]
+START = Compiled(
+    update(Query).where(col(Query.id) == bindparam("query")).values(leased_until=leased()), "status", "started_at"
+)
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0  # a pause for each turn ahead
 
 
@@ -77,20 +81,19 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
         if row.experiments and row.pins is None:
             question = await expose(connection, question, row.experiments, row.asked_by)
         await report_findings(connection, query_id, tenant_id, seen.findings)
-        started = {"status": "running", "started_at": datetime.now(UTC), "leased_until": leased()}
-        await connection.execute(update(Query).where(col(Query.id) == query_id).values(**started))
+        await START.run(connection, {"query": query_id, "status": "running", "started_at": datetime.now(UTC)})
     return Admission(ADMITTED, question)
 
 
 async def _row(connection: AsyncConnection, query_id: UUID, tenant_id: UUID) -> Any:
-    row = (await connection.execute(_statement(), {"query": query_id, "tenant": tenant_id})).one_or_none()
+    row = await _statement().row(connection, {"query": query_id, "tenant": tenant_id})
     if row is None:
         raise NotFound(f"There is no question {query_id} in this tenant.")
     return row
 
 
-@cache  # building it takes longer than running it
-def _statement() -> Select[Any]:
+@cache
+def _statement() -> Compiled:
     """Return what locks a question and reads with it all that its admission depends on."""
     of_tenant = col(Tenant.id) == bindparam("tenant")
     suspended = select(col(Tenant.suspended)).where(of_tenant).scalar_subquery().label("suspended")
@@ -98,4 +101,5 @@ def _statement() -> Select[Any]:
     experiments = running_experiments().label("experiments")
     settings = (col(Query.pins), live.label("live"), experiments, col(Query.asked_by))
     state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"), *settings)
-    return sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == bindparam("query")).with_for_update()
+    found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == bindparam("query"))
+    return Compiled(found.with_for_update())

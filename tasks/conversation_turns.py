@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import ColumnElement, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -50,7 +50,8 @@ def turns_ahead() -> ColumnElement[int]:
     """Count the open turns that a query of a conversation has to wait for."""
     earlier: Any = aliased(Query)
     before = (earlier.conversation_id == col(Query.conversation_id), earlier.turn < col(Query.turn))
-    counted = select(func.count()).select_from(earlier).where(*before, earlier.status.in_(OPEN))
+    is_open = or_(*(earlier.status == status for status in OPEN))
+    counted = select(func.count()).select_from(earlier).where(*before, is_open)
     return counted.correlate(Query).scalar_subquery()
 
 

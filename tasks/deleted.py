@@ -9,11 +9,14 @@ from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
+from blocks.compiled import Compiled
 from kowai import document_rows, erasure
 from kowai.tables.ingestion import Ingestion
 from kowai.tables.knowledge import Document
 from kowai.tables.ledger import DeletionCertificate
 from kowai.types import Passage
+
+HELD = Compiled(text("select id from document where id = any(:documents) order by id for key share"))
 
 
 async def admit_items(
@@ -59,10 +62,7 @@ async def hold_items(connection: AsyncConnection, attempts: Mapping[UUID, int]) 
 async def quotes_deleted(connection: AsyncConnection, passages: Sequence[Passage]) -> bool:
     """Tell whether a passage's document is gone; those that are not stay until the transaction ends."""
     named = {passage.document_id for passage in passages}
-    held = select(col(Document.id)).where(col(Document.id).in_(named)).order_by(col(Document.id))
-    return bool(named) and len((await connection.scalars(held.with_for_update(key_share=True, read=True))).all()) < len(
-        named
-    )
+    return bool(named) and len(await HELD.rows(connection, {"documents": list(named)})) < len(named)
 
 
 async def void_quotes(connection: AsyncConnection, query_id: UUID) -> None:

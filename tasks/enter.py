@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import TextClause
-
+from blocks.compiled import Compiled
 from blocks.connections import database
 from blocks.shared_cache import shared_cache
 from kowai.errors import Unauthenticated, Unavailable
@@ -53,14 +52,13 @@ async def enter_unknown(address: str) -> Quota:
     return Quota("address", STRANGERS_PER_MINUTE, spare)
 
 
-async def _enter(statement: TextClause, tenant_id: UUID, **caller: Any) -> Entrant:
+async def _enter(statement: Compiled, tenant_id: UUID, **caller: Any) -> Entrant:
     known = settings()
     rates: dict[str, Any] = {"own_rate": known.requests_per_minute, "whole_rate": known.tenant_requests_per_minute}
     rates["count_here"] = shared_cache() is None
     streams = {"own_streams": known.streams, "whole_streams": known.tenant_streams}
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        found = await connection.execute(statement, {"tenant": tenant_id, **caller, **rates, **streams})
-        row = found.one_or_none()
+        row = await statement.row(connection, {"tenant": tenant_id, **caller, **rates, **streams})
     if row is None:
         raise Unauthenticated("This key or login is wrong, revoked or expired.")
     if rates["count_here"]:

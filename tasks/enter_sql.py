@@ -2,6 +2,8 @@
 
 from sqlalchemy import text
 
+from blocks.compiled import Compiled
+
 KEY = """
 caller as (
   select id, name, role, scopes from api_key
@@ -48,9 +50,9 @@ cross join lateral (
   select case when own_left.spare >= interval '0' then take_request(:tenant, :tenant, whole_rate) end as spare
 ) whole_left
 """
-BY_KEY = text(f"with {KEY} {LIMITS}")
-BY_USER = text(f"with {USER} {LIMITS}")
-BY_GUEST = text(f"with {GUEST} {LIMITS}")
+BY_KEY = Compiled(text(f"with {KEY} {LIMITS}"))
+BY_USER = Compiled(text(f"with {USER} {LIMITS}"))
+BY_GUEST = Compiled(text(f"with {GUEST} {LIMITS}"))
 
 OPEN_STREAM = text("""
 with turn as (select pg_advisory_xact_lock(hashtextextended('streams ' || cast(:tenant as text), 0))),

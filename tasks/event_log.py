@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import func, insert, literal, text
+from sqlalchemy import String, Uuid, bindparam, func, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import col, select
 
+from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai.errors import Unavailable
 from kowai.tables.ledger import Event
@@ -65,12 +66,15 @@ async def append(
     await connection.execute(insert(Event).values(**fact))
 
 
-async def append_if(connection: AsyncConnection, change: ReturningUpdate[Any], tenant_id: UUID, kind: str) -> bool:
-    """Carry out an update that returns its subject's id, and append one fact about it, by one statement; tell if so."""
+def appending(change: ReturningUpdate[Any]) -> Compiled:
+    """Return what carries out an update that returns its subject's id, and appends one fact about it of a `kind`.
+
+    It returns a row where something was changed.
+    """
     changed = change.cte("changed")
-    fact = sqlalchemy.select(literal(tenant_id), changed.c.id, literal(kind))
-    appended = insert(Event).from_select(["tenant_id", "subject", "kind"], fact).returning(col(Event.sequence))
-    return await connection.scalar(appended) is not None
+    fact = sqlalchemy.select(bindparam("tenant", type_=Uuid()), changed.c.id, bindparam("kind", type_=String()))
+    appended = insert(Event).from_select(["tenant_id", "subject", "kind"], fact)
+    return Compiled(appended.returning(col(Event.sequence)))
 
 
 async def read_facts(subject: UUID, tenant_id: UUID, after: int = 0) -> list[Fact]:

@@ -14,6 +14,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from blocks.lender import driver_of
 from kowai.indexing import ENTER_GRAPH, WRITE_CHUNKS, IndexedDocument, chunk_columns, word_columns
 
 
@@ -35,7 +36,7 @@ class _IntegersDumper(Dumper):
 
 async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
     """Return the psycopg connection below, in the same transaction."""
-    return cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+    return driver_of(connection)
 
 
 async def write_chunks(connection: AsyncConnection, documents: Sequence[IndexedDocument], *, space_id: int) -> None:

@@ -1,16 +1,17 @@
 """What leaves the database: effects on other systems, held until they are delivered."""
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
+from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai.errors import KowaiError
 from kowai.tables.identity import Tenant
@@ -21,6 +22,16 @@ Along = Callable[[AsyncConnection, UUID], Awaitable[None]]
 
 LONGEST_DELAY = timedelta(minutes=10)
 
+PLACE = Compiled(
+    text(
+        "insert into outbox (id, tenant_id, kind, payload, attempts, due_at)"
+        " select id, :tenant, :kind, payload, 0, due_at from"
+        " unnest(cast(:ids as uuid[]), cast(:payloads as jsonb[]), cast(:moments as timestamptz[]))"
+        " as placed (id, payload, due_at)"
+        " on conflict (id) do update"
+        " set payload = excluded.payload, due_at = excluded.due_at, delivered_at = null"
+    )
+)
 DELIVERED = text("update outbox set delivered_at = :now, attempts = attempts + 1 where id = any(:ids)")
 PUT_OFF = text(
     "update outbox set due_at = now() + make_interval(secs => least(power(2, least(attempts, 30)), :longest)),"
@@ -46,19 +57,18 @@ class Entry(NamedTuple):
 async def put(kind: str, entries: Sequence[Entry], tenant_id: UUID, *, durable: bool = True) -> None:
     """Write or replace entries in one transaction."""
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
-        await connection.execute(placing(kind, entries, tenant_id))
+        await place(connection, kind, entries, tenant_id)
 
 
-def placing(kind: str, entries: Sequence[Entry], tenant_id: UUID) -> Executable:
-    """Return the statement that writes or replaces entries, for the transaction of what they follow from."""
-    now, kept = datetime.now(UTC), {"tenant_id": tenant_id, "kind": kind}
-    rows = [
-        {"id": entry.id, "payload": entry.payload, "due_at": now + timedelta(seconds=entry.delay_seconds), **kept}
-        for entry in entries
-    ]
-    placed = postgresql.insert(Outbox).values(rows)
-    renewed = {"payload": placed.excluded.payload, "due_at": placed.excluded.due_at, "delivered_at": None}
-    return placed.on_conflict_do_update(index_elements=["id"], set_=renewed)
+async def place(connection: AsyncConnection, kind: str, entries: Sequence[Entry], tenant_id: UUID) -> None:
+    """Write or replace entries in the transaction of what they follow from."""
+    now = datetime.now(UTC)
+    columns = {
+        "ids": [entry.id for entry in entries],
+        "payloads": [json.dumps(entry.payload) for entry in entries],
+        "moments": [now + timedelta(seconds=entry.delay_seconds) for entry in entries],
+    }
+    await PLACE.run(connection, {"tenant": tenant_id, "kind": kind, **columns})
 
 
 class Held(NamedTuple):

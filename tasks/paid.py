@@ -8,10 +8,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from blocks.compiled import Compiled
 from kowai.types import Usage
 
 # A reranker that bills searches counts no tokens, which is not to have forgotten them.
-PAID = text("""
+PAID = Compiled(
+    text("""
 select case when count(*) = count(cost) then coalesce(sum(cost), 0) end as cost,
   case when coalesce(bool_and(counted), true) then coalesce(sum(prompt_tokens), 0) end as prompt_tokens,
   case when coalesce(bool_and(counted), true) then coalesce(sum(completion_tokens), 0) end as completion_tokens
@@ -21,6 +23,7 @@ from (
   from model_call where id = any(:calls) or (query_id = :query and state in ('settled', 'void'))
 ) calls
 """)
+)
 
 
 class Paid(NamedTuple):
@@ -32,5 +35,5 @@ class Paid(NamedTuple):
 
 async def paid_for(connection: AsyncConnection, calls: Iterable[UUID], query_id: UUID | None = None) -> Paid:
     """Sum the calls whose replies were used, and what else was paid for the question, be it in vain."""
-    row = (await connection.execute(PAID, {"calls": list(calls), "query": query_id})).one()
+    row = await PAID.row(connection, {"calls": list(calls), "query": query_id})
     return Paid(Usage(prompt_tokens=row.prompt_tokens, completion_tokens=row.completion_tokens), row.cost)

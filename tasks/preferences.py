@@ -29,7 +29,7 @@ async def save_preferences(wanted: Preferences, tenant_id: UUID, caller: UUID) -
         await connection.execute(changed)
 
 
-def preferences_of(caller: UUID | None) -> ColumnElement[Any]:
+def preferences_of(caller: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return, as JSON, what the caller prefers at this moment: a question keeps it, so that it can be made again."""
     pairs = [part for name in NAMES for part in (name, getattr(Preference, name))]
     preferred = select(func.jsonb_build_object(*pairs)).where(col(Preference.key_id) == caller).scalar_subquery()

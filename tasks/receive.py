@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4, uuid5
 
 from prefect.context import FlowRunContext
-from sqlalchemy import insert
+from sqlalchemy import Interval, bindparam, func, insert
 from sqlalchemy.dialects import postgresql
 from sqlmodel import col, select
 
+from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai.conversations import standalone
 from kowai.errors import InvalidInput, NotFound
@@ -22,10 +23,18 @@ from kowai.tables.ingestion import Ingestion
 from kowai.tables.queries import Query
 from kowai.types import Turn
 from tasks import event_log
-from tasks.conversation_turns import LEASE, QUEUED, leased, take_turn
+from tasks.conversation_turns import LEASE, QUEUED, take_turn
 from tasks.outbox import Along
 from tasks.preferences import preferences_of
 from tasks.step import step
+
+STORE = Compiled(
+    insert(Query).values(
+        leased_until=func.now() + bindparam("lease", type_=Interval), preferences=preferences_of(bindparam("caller"))
+    ),
+    *("id", "tenant_id", "text", "history", "standalone", "status", "persona", "filters", "asked_by", "streamed"),
+    *("conversation_id", "turn"),
+)
 
 
 class UnknownPersona(InvalidInput):
@@ -52,6 +61,7 @@ class Inquiry(NamedTuple):
         history = [turn.model_dump() for turn in self.history]
         understood = {"text": text, "history": history, "standalone": standalone(text, self.history)}
         return understood | {
+            "status": "queued",
             "persona": self.persona,
             "filters": dict(self.filters),
             "asked_by": self.asked_by,
@@ -66,13 +76,18 @@ async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = Tr
     A question whose asker waits for the answer need not be durable before it is answered.
     """
     query_id = uuid4()
-    row = inquiry.row() | {"id": query_id, "tenant_id": tenant_id}
-    row |= {"leased_until": leased(QUEUED if durable else LEASE), "preferences": preferences_of(inquiry.asked_by)}
+    row: dict[str, Any] = inquiry.row() | {
+        "id": query_id,
+        "tenant_id": tenant_id,
+        "conversation_id": None,
+        "turn": None,
+    }
+    row |= {"lease": QUEUED if durable else LEASE, "caller": inquiry.asked_by}
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
         if inquiry.conversation_id is not None:
             turn = await take_turn(connection, inquiry.conversation_id, inquiry.asked_by, inquiry.text)
-            row |= {"conversation_id": inquiry.conversation_id, "turn": turn}
-        await connection.execute(insert(Query).values(**row))
+            row |= {"turn": turn}
+        await STORE.run(connection, row)
         if inquiry.streamed:
             await event_log.append(connection, query_id, tenant_id, "query.queued")
         if along is not None:

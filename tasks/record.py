@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
+from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai import erasure
 from kowai.errors import KowaiError
@@ -24,6 +26,11 @@ from tasks.paid import Paid, paid_for
 from tasks.step import step
 
 AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version"}
+STORE = Compiled(
+    postgresql.insert(AnswerRow).on_conflict_do_nothing(index_elements=["query_id"]),
+    *("id", "tenant_id", "query_id", "citations", "sentences", "prompt", "passages", "note", "versions"),
+    *("usage", "cost", *sorted(AS_DRAFTED)),
+)
 INTERNAL = "Something went wrong on our side; the question is stored and can be asked again."
 
 
@@ -40,6 +47,7 @@ async def record_answer(
     What was deleted meanwhile may not be quoted. `calls` are those that found the passages.
     """
     values = {
+        "id": uuid4(),
         "tenant_id": question.tenant_id,
         "query_id": question.id,
         "citations": [citation.model_dump(mode="json") for citation in draft.citations],
@@ -61,8 +69,7 @@ async def record_answer(
             asked = used or note  # a reranker that failed may have been paid all the same
             paid = await paid_for(connection, used, question.id) if asked else Paid(draft.usage, draft.cost)
             cost = {"usage": paid.usage.model_dump(), "cost": paid.cost}
-            store = postgresql.insert(AnswerRow).values(**values, **cost)
-            await connection.execute(store.on_conflict_do_nothing(index_elements=["query_id"]))
+            await STORE.run(connection, values | cost)
             await report_findings(connection, question.id, question.tenant_id, draft.findings)
 
 
@@ -96,7 +103,18 @@ async def close_stopped(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
 
 async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, status: str, **values: Any) -> bool:
     """Close the query unless it is closed for good or its conversation has gone on without it."""
+    told = {"status": status, "finished_at": datetime.now(UTC), **values}
+    about = {"query": query_id, "tenant": tenant_id, "kind": f"query.{status}"}
+    return (
+        await _closing(*told).row(connection, about | {f"new_{name}": value for name, value in told.items()})
+        is not None
+    )
+
+
+@cache
+def _closing(*names: str) -> Compiled:
     not_passed_over = col(Query.refusal).is_distinct_from(LAPSED)
-    still_open = (col(Query.id) == query_id, col(Query.status).notin_(("done", "refused")), not_passed_over)
-    closed = update(Query).where(*still_open).values(status=status, finished_at=datetime.now(UTC), **values)
-    return await event_log.append_if(connection, closed.returning(col(Query.id)), tenant_id, f"query.{status}")
+    not_closed = [col(Query.status) != closed for closed in ("done", "refused")]
+    still_open = (col(Query.id) == bindparam("query"), *not_closed, not_passed_over)
+    told: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    return event_log.appending(update(Query).where(*still_open).values(**told).returning(col(Query.id)))

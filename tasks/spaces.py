@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from blocks.compiled import Compiled
 from blocks.connections import NAME, database
 from blocks.embedder import Space
 from kowai import spaces
 from kowai.errors import SpaceMismatch
 
+CURRENT = Compiled(text(spaces.CURRENT))
 OPEN = text("select open_space(:model, :dimensions)")
 
 
@@ -37,7 +39,7 @@ async def current_space() -> StoredSpace | None:
 
 
 async def current_in(connection: AsyncConnection) -> StoredSpace | None:
-    row = (await connection.execute(text(spaces.CURRENT))).one_or_none()
+    row = await CURRENT.row(connection, {})
     return StoredSpace(*row) if row else None
 
 

@@ -2,6 +2,8 @@
 
 from sqlalchemy import text
 
+from blocks.compiled import Compiled
+
 LEASE_SECONDS = 60  # the intervals below
 
 # Counts the call in before it may cost anything; an identical live one makes this insert nothing.
@@ -23,7 +25,8 @@ select count(*) from opened
 
 # The same with the first target's worst case, as far as both limits allow it; one that is opened and not counted has
 # been overtaken by others on the way to the day's limit, and has to be rolled back.
-OPEN_RESERVED = text("""
+OPEN_RESERVED = Compiled(
+    text("""
 with limits as (
   select coalesce(max(request_limit), :request_limit) as request, coalesce(max(daily_limit), :daily_limit) as daily
   from budget where tenant_id = :tenant
@@ -44,6 +47,7 @@ with limits as (
 )
 select (select count(*) from opened) as opened, (select count(*) from counted) as counted
 """)
+)
 
 FIND = text("""
 select id, state, reply, target, fallback, prompt_tokens, completion_tokens, cost, leased_until < now() as stale
@@ -72,7 +76,8 @@ select (select count(*) from before) as live, (select count(*) from booked) as b
 """)
 
 # A reply that comes after its lease ran out was paid all the same: it is counted, and void.
-SETTLE = text("""
+SETTLE = Compiled(
+    text("""
 with before as (
   select id, tenant_id, day, state, reserved from model_call
   where id = :id and state in ('reserved', 'released') and settled_at is null for update
@@ -88,6 +93,7 @@ update spend s set spent = s.spent + :charged, settlements = s.settlements + 1,
   releases = s.releases - case b.state when 'reserved' then 0 else 1 end
 from before b where s.tenant_id = b.tenant_id and s.day = b.day
 """)
+)
 
 # One call by its id, or with no id every call whose process has died.
 RELEASE = text("""

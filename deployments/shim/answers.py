@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlmodel import col
 
+from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.pricing import Dollars
@@ -68,7 +69,9 @@ COLUMNS: list[Any] = [
     *(getattr(Query, name) for name in OF_QUERY),
     *(getattr(AnswerRow, name) for name in OF_ANSWER),
 ]
+WANTED = any_(bindparam("ids", type_=ARRAY(Uuid())))
 FOUND = select(*COLUMNS).select_from(Query).outerjoin(AnswerRow, col(AnswerRow.query_id) == col(Query.id))
+READ = Compiled(FOUND.where(col(Query.id) == WANTED).order_by(col(Query.turn)))
 AS_STORED = (
     *("query_id", "asked_by", "question", "conversation_id", "turn", "standalone", "status", "persona", "flow_run_id"),
     *("confidence", "abstained", "model", "fallback", "cost"),
@@ -85,9 +88,8 @@ async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
 
 async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answer]:
     """Return those of the queries that there are, in the order of their turns."""
-    wanted = FOUND.where(col(Query.id).in_(query_ids)).order_by(col(Query.turn))
     async with (await database()).transaction(tenant_id) as connection:
-        rows = (await connection.execute(wanted)).all()
+        rows = await READ.rows(connection, {"ids": list(query_ids)})
         placed = [(row, await located(connection, _citations(row))) for row in rows]
     return [_answer(row, citations, await note_on(row.filters, tenant_id)) for row, citations in placed]
 

@@ -54,7 +54,7 @@ class Opening(NamedTuple):
 
         async def store(connection: AsyncConnection, subject_id: UUID) -> None:
             await settling(self.claimed)(connection, subject_id)
-            await connection.execute(outbox.placing(KIND, [self.entry({name: subject_id})], self.tenant_id))
+            await outbox.place(connection, KIND, [self.entry({name: subject_id})], self.tenant_id)
 
         return store
 

@@ -40,10 +40,14 @@ async def test_what_a_refusal_interrupts_is_undone_and_the_connection_serves_aga
     store: Database, tenant: UUID
 ) -> None:
     used, before = await session(store, tenant), await name(store, tenant)
-    with pytest.raises(NotFound):
+
+    async def work() -> None:
         async with store.transaction(tenant) as connection:
             await connection.execute(RENAME, {"name": "undone", "id": tenant})
             raise NotFound("There is no such thing.")
+
+    with pytest.raises(NotFound):
+        await work()
     assert (await session(store, tenant), await name(store, tenant)) == (used, before)
 
 
@@ -63,9 +67,7 @@ async def test_a_cancelled_transaction_is_undone(store: Database, tenant: UUID) 
     assert await name(store, tenant) == before
 
 
-async def test_a_session_that_the_server_has_ended_is_replaced(
-    store: Database, tenant: UUID, owner_url: str
-) -> None:
+async def test_a_session_that_the_server_has_ended_is_replaced(store: Database, tenant: UUID, owner_url: str) -> None:
     used = await session(store, tenant)
     with psycopg.connect(owner_url) as owner:
         owner.execute("select pg_terminate_backend(%s, 5000)", (used,))
