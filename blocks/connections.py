@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from prefect.blocks.core import Block
+from prefect.client.orchestration import PrefectClient, get_client
 
 from blocks.appwrite import Appwrite
 from blocks.appwrite_bucket import AppwriteBucket
@@ -107,8 +109,9 @@ async def _current(kind: type[Kind], name: str = NAME) -> Kind | None:
         await _read(kind, name)
         known = _known[key]
     elif time.monotonic() - known.read_at > FRESH_SECONDS:
-        _known[key] = known._replace(read_at=time.monotonic())
-        renewal = asyncio.create_task(_read(kind, name))
+        due = {each: one for each, one in _known.items() if time.monotonic() - one.read_at > FRESH_SECONDS / 2}
+        _known.update({each: one._replace(read_at=time.monotonic()) for each, one in due.items()})
+        renewal = asyncio.create_task(_renew([*due]))
         _renewals.add(renewal)
         renewal.add_done_callback(_renewals.discard)
     return known.block if isinstance(known.block, kind) else None
@@ -118,12 +121,21 @@ def _key(kind: type[Block], name: str) -> Key:
     return kind if name == NAME else (kind, name)
 
 
-async def _read(kind: type[Block], name: str) -> None:
+async def _renew(keys: Sequence[Key]) -> None:
+    """Read blocks by one client: making one holds everybody up for longer than a block takes to be read."""
+    with suppress(Exception):
+        async with get_client() as client:
+            for key in keys:
+                kind, name = key if isinstance(key, tuple) else (key, NAME)
+                await _read(kind, name, client)
+
+
+async def _read(kind: type[Block], name: str, client: PrefectClient | None = None) -> None:
     """Read the block from Prefect; one that is absent or out of reach leaves what was known."""
     key = _key(kind, name)
     known = _known.get(key)
     block = known.block if known else None
     with suppress(Exception):  # Prefect raises ValueError for an absent block and a dozen kinds when out of reach
         async with asyncio.timeout(PATIENCE_SECONDS):
-            block = await kind.aload(name)
+            block = await kind.aload(name, client=client)
     _known[key] = Known(block, time.monotonic())

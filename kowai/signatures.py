@@ -1,5 +1,6 @@
 """What we ask language models, as typed DSPy signatures."""
 
+from functools import lru_cache
 from typing import Any
 
 import dspy
@@ -15,10 +16,19 @@ class PlainSpoken(dspy.ChatAdapter):
         super().__init__(use_json_adapter_fallback=False)  # which would be a second call that is paid for
         self._plain = plain
 
+    def format_system_message(self, signature: type[dspy.Signature]) -> str:
+        return _system_message(signature)
+
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         if self._plain and completion.strip() and not field_header_pattern.search(completion):
             completion = f"[[ ## {self._plain} ## ]]\n{completion}"
         return super().parse(signature, completion)
+
+
+@lru_cache(maxsize=64)
+def _system_message(signature: Any) -> str:
+    """Return what says how a signature is spoken, which DSPy would work out anew for each call."""
+    return dspy.ChatAdapter().format_system_message(signature)
 
 
 class AnswerFromPassages(dspy.Signature):
