@@ -1,7 +1,7 @@
 """What we ask language models, as typed DSPy signatures."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import dspy
 from dspy.adapters.chat_adapter import field_header_pattern
@@ -17,7 +17,7 @@ class PlainSpoken(dspy.ChatAdapter):
         self._plain = plain
 
     def format_system_message(self, signature: type[dspy.Signature]) -> str:
-        return _system_message(signature)
+        return _system_message(cast(Any, signature))
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         if self._plain and completion.strip() and not field_header_pattern.search(completion):

@@ -76,17 +76,12 @@ async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = Tr
     A question whose asker waits for the answer need not be durable before it is answered.
     """
     query_id = uuid4()
-    row: dict[str, Any] = inquiry.row() | {
-        "id": query_id,
-        "tenant_id": tenant_id,
-        "conversation_id": None,
-        "turn": None,
-    }
-    row |= {"lease": QUEUED if durable else LEASE, "caller": inquiry.asked_by}
+    row: dict[str, Any] = inquiry.row() | {"id": query_id, "tenant_id": tenant_id, "turn": None}
+    row |= {"conversation_id": inquiry.conversation_id, "caller": inquiry.asked_by}
+    row |= {"lease": QUEUED if durable else LEASE}
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
         if inquiry.conversation_id is not None:
-            turn = await take_turn(connection, inquiry.conversation_id, inquiry.asked_by, inquiry.text)
-            row |= {"turn": turn}
+            row["turn"] = await take_turn(connection, inquiry.conversation_id, inquiry.asked_by, inquiry.text)
         await STORE.run(connection, row)
         if inquiry.streamed:
             await event_log.append(connection, query_id, tenant_id, "query.queued")
