@@ -20,5 +20,6 @@ async def replay_dead_letters(ids: Sequence[UUID] = (), causes: Sequence[str] = 
         tenant: Whose documents these are.
     """
     tenant_id = await find_tenant(tenant)
-    for ingestion_id in await revive(tenant_id, ids=ids, causes=causes, every=not ids and not causes):
+    revival = await revive(tenant_id, ids=ids, causes=causes, every=not ids and not causes)
+    for ingestion_id in revival.ingestion_ids:
         await ingest_stored.fn(ingestion_id, tenant_id)

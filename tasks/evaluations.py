@@ -20,6 +20,7 @@ from kowai.tables.evaluations import Evaluation
 from kowai.tables.knowledge import Document
 from tasks.batches import MOST_ITEMS, TooManyItems, checked_personas
 from tasks.judge import JUDGE
+from tasks.outbox import Along
 from tasks.step import step
 from tasks.suites import about_suite
 from tasks.versions import live_versions, slot_of
@@ -74,7 +75,9 @@ class Trial(NamedTuple):
 
 
 @step
-async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID | None = None) -> UUID:
+async def receive_evaluation(
+    trial: Trial, tenant_id: UUID, evaluation_id: UUID | None = None, *, along: Along | None = None
+) -> UUID:
     """Store an evaluation with its items and return its id; the same `evaluation_id` is stored once.
 
     Cases whose relevant documents are not there are refused. Raises NotFound, UnknownPersona and TooManyItems.
@@ -102,6 +105,8 @@ async def receive_evaluation(trial: Trial, tenant_id: UUID, evaluation_id: UUID 
             raise TooManyItems(f"{accepted:,} cases and personas are more than {MOST_ITEMS:,}: split the suite.")
         await connection.execute(COUNT, {"batch": evaluation_id})
         await _refuse_unmeasurable(connection, evaluation_id)
+        if along is not None:
+            await along(connection, evaluation_id)
     return evaluation_id
 
 

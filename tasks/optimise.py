@@ -31,6 +31,7 @@ from kowai.tables.versions import Optimisation
 from kowai.versions import PromptSetting
 from tasks.batches import checked_personas
 from tasks.limited_engine import Purse
+from tasks.outbox import Along
 from tasks.prompt_search import Lessons, lessons_of, search
 from tasks.step import step
 from tasks.versions import answering_by, live_versions, store_version
@@ -57,7 +58,9 @@ class Improved(NamedTuple):
 
 
 @step
-async def receive_optimisation(wish: Wish, tenant_id: UUID, optimisation_id: UUID | None = None) -> UUID:
+async def receive_optimisation(
+    wish: Wish, tenant_id: UUID, optimisation_id: UUID | None = None, *, along: Along | None = None
+) -> UUID:
     """Store the wish for a better prompt; the same id is stored once.
 
     Raises UnknownPersona, UnknownOptimiser and SuiteTooSmall.
@@ -70,6 +73,8 @@ async def receive_optimisation(wish: Wish, tenant_id: UUID, optimisation_id: UUI
     async with (await database()).transaction(tenant_id) as connection:
         await train_cases(connection, wish.suite_id)
         await connection.execute(postgresql.insert(Optimisation).values(**values).on_conflict_do_nothing())
+        if along is not None:
+            await along(connection, optimisation_id)
     return optimisation_id
 
 

@@ -19,6 +19,7 @@ from kowai.suites import About
 from kowai.tables.versions import Promotion
 from kowai.versions import SPACE
 from tasks.conclude import read_outcomes
+from tasks.outbox import Along
 from tasks.step import step
 from tasks.versions import live_versions, slot_of
 
@@ -59,6 +60,7 @@ async def receive_promotion(
     promotion_id: UUID | None = None,
     *,
     held_out: bool = False,
+    along: Along | None = None,
 ) -> UUID:
     """Store the wish to make a version live, with the incumbent of this moment. Raises NotFound.
 
@@ -76,6 +78,8 @@ async def receive_promotion(
         slot = await slot_of(connection, version_id)
         values["incumbent_id"] = (await live_versions(connection)).get(slot)
         await connection.execute(postgresql.insert(Promotion).values(**values).on_conflict_do_nothing())
+        if along is not None:
+            await along(connection, promotion_id)
     return promotion_id
 
 

@@ -1,13 +1,18 @@
 """Give dead letters another chance."""
 
 from collections.abc import Sequence
-from uuid import UUID
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
 from blocks.connections import database
 from blocks.sources import kinds
+from tasks import event_log
+from tasks.outbox import Along
 from tasks.step import patient_step
+
+REVIVED_LETTERS = "dead_letters.revived"
 
 # What an archive hid that was uploaded and unpacked cannot be had again: its letter stays.
 CHOSEN = """state = 'dead' and (:every or id = any(:ids) or cause = any(:causes))
@@ -37,17 +42,41 @@ delete from ingestion_item old using ingestion_item new where new.ingestion_id =
 """
 
 
+class Revival(NamedTuple):
+    """Name the ingestions that have work now."""
+
+    id: UUID
+    ingestion_ids: list[UUID]
+
+
 @patient_step
 async def revive(
-    tenant_id: UUID, *, ids: Sequence[UUID] = (), causes: Sequence[str] = (), every: bool = False
-) -> list[UUID]:
-    """Queue the dead letters of these ids or causes again and return the ingestions that have work now."""
+    tenant_id: UUID,
+    *,
+    ids: Sequence[UUID] = (),
+    causes: Sequence[str] = (),
+    every: bool = False,
+    along: Along | None = None,
+) -> Revival:
+    """Queue the dead letters of these ids or causes again, and tell which ingestions have work now."""
+    revival_id = uuid4()
     chosen = {"ids": list(ids), "causes": list(causes), "every": every}
     places = ["original", *(kind.place for kind in kinds().values())]
     async with (await database()).transaction(tenant_id) as connection:
         walked = list(await connection.scalars(text(WALKED_AGAIN), chosen | {"places": places}))
         revived = list(await connection.scalars(text(REVIVED), chosen | {"places": places}))
-    return sorted({*walked, *revived})
+        revival = Revival(revival_id, sorted({*walked, *revived}))
+        told = {"ingestion_ids": [str(each) for each in revival.ingestion_ids]}
+        await event_log.append(connection, revival_id, tenant_id, REVIVED_LETTERS, told)
+        if along is not None:
+            await along(connection, revival_id)
+    return revival
+
+
+async def find_revival(revival_id: UUID, tenant_id: UUID) -> Revival:
+    """Return what an earlier revival brought about."""
+    facts = await event_log.read_facts(revival_id, tenant_id)
+    return Revival(revival_id, [UUID(each) for fact in facts for each in fact.payload["ingestion_ids"]])
 
 
 @patient_step

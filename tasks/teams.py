@@ -21,6 +21,7 @@ from kowai.tables.teams import Team
 from kowai.teams.outcome import Ending, Standing, cancelled, ending
 from kowai.teams.plan import Known, Plan, TeamLimits, check_texts, checked_plan, parse_plan
 from tasks import event_log, teams_sql
+from tasks.outbox import Along
 from tasks.step import step
 from tasks.tools import tools
 
@@ -55,7 +56,9 @@ def planned(assignment: Assignment) -> Plan | None:
 
 
 @step
-async def receive_team(assignment: Assignment, tenant_id: UUID, team_id: UUID | None = None) -> UUID:
+async def receive_team(
+    assignment: Assignment, tenant_id: UUID, team_id: UUID | None = None, *, along: Along | None = None
+) -> UUID:
     """Store a team with its steps and return its id; the same `team_id` is stored once. Raises BadPlan."""
     plan, team_id = planned(assignment), team_id or uuid4()
     row: dict[str, Any] = {"id": team_id, "tenant_id": tenant_id, "asked_by": assignment.asked_by}
@@ -65,6 +68,8 @@ async def receive_team(assignment: Assignment, tenant_id: UUID, team_id: UUID | 
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(postgresql.insert(Team).values(**row).on_conflict_do_nothing())
         await connection.execute(teams_sql.ENTER_STEPS, {"team": team_id})
+        if along is not None:
+            await along(connection, team_id)
     return team_id
 
 

@@ -7,6 +7,7 @@ from deployments.shim.identity import Principal, let_pass
 from deployments.shim.runs import Runs
 from kowai.errors import InvalidInput
 from kowai.versions import SPACE
+from tasks.outbox import Along
 from tasks.promote import NOT_LIVE, note_roll_back, promoted_embedder, receive_promotion, roll_back
 from tasks.reindex import restore_space
 from tasks.spaces import current_space
@@ -18,13 +19,13 @@ REINDEX = "reindex-stored/reindex-stored"
 BY_HAND = "Rolled back by hand"
 
 
-async def begin_promotion(version_id: UUID, suite: str, caller: Principal) -> UUID:
+async def begin_promotion(version_id: UUID, suite: str, caller: Principal, along: Along | None = None) -> UUID:
     """Store the wish to make a version live and return its id; a vector space is every tenant's. Raises Forbidden."""
     suite_id = await find_suite(suite, caller.tenant_id)
     async with (await database()).transaction(caller.tenant_id) as connection:
         if await slot_of(connection, version_id) == SPACE:
             let_pass("spaces.manage", caller)
-    return await receive_promotion(version_id, suite_id, caller.tenant_id)
+    return await receive_promotion(version_id, suite_id, caller.tenant_id, along=along)
 
 
 async def undo_promotion(promotion_id: UUID, caller: Principal, runs: Runs) -> None:

@@ -35,7 +35,7 @@ cases:
 class Runs:
     """Carry an evaluation out at once, as a worker would."""
 
-    async def start(self, deployment: str, *, tenant_id: UUID, evaluation_id: UUID) -> None:
+    async def start(self, deployment: str, *, tenant_id: UUID, evaluation_id: UUID, **_: object) -> None:
         assert deployment == "evaluate/run-stored-evaluation"
         with traced():
             await carry_out(evaluation_id, tenant_id)
@@ -158,7 +158,7 @@ def test_the_exit_code_tells_regressed_from_broken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, outcome: str, code: int
 ) -> None:
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(replying(outcome)))
-    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))  # pyright: ignore[reportUnknownLambdaType]
     (tmp_path / "tea.yaml").write_bytes(SUITE)
     done = CliRunner().invoke(cli, ["evaluate", str(tmp_path / "tea.yaml"), "--url", "http://kowai", "--key", "k"])
     assert done.exit_code == code, done.output
@@ -168,7 +168,7 @@ def test_the_exit_code_tells_regressed_from_broken(
 
 def test_evaluations_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(replying("passed")))
-    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))  # pyright: ignore[reportUnknownLambdaType]
     done = CliRunner().invoke(cli, ["evaluations", "--json", "--url", "http://kowai", "--key", "k"])
     assert done.exit_code == 0, done.output
     assert [each["outcome"] for each in json.loads(done.output)] == ["passed"]

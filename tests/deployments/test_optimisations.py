@@ -29,7 +29,7 @@ from tests.model_server import ModelServer
 class Runs:
     """Carry an optimisation out at once, as a worker would."""
 
-    async def start(self, deployment: str, *, tenant_id: UUID, optimisation_id: UUID) -> None:
+    async def start(self, deployment: str, *, tenant_id: UUID, optimisation_id: UUID, **_: object) -> None:
         assert deployment == "optimise/run-stored-optimisation"
         with traced():
             await run_optimisation.fn(optimisation_id, tenant_id)
@@ -110,7 +110,7 @@ def test_the_exit_code_tells_what_became_of_it(
         return httpx.Response(202, json=told | {"outcome": outcome, "promotion": promotion, "promotion_sentence": None})
 
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply))
-    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))  # pyright: ignore[reportUnknownLambdaType]
     command = ["optimise", "assistant", "tea", "--optimiser", "gepa", "--dollars", "2", "--url", "http://kowai"]
     done = CliRunner().invoke(cli, [*command, "--key", "k"])
     assert done.exit_code == code, done.output

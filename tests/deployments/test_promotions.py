@@ -37,13 +37,19 @@ class Runs:
         self.spaces: list[UUID] = []
 
     async def start(
-        self, deployment: str, *, tenant_id: UUID, promotion_id: UUID | None = None, space_id: UUID | None = None
+        self,
+        deployment: str,
+        *,
+        tenant_id: UUID,
+        promotion_id: UUID | None = None,
+        space_id: UUID | None = None,
+        **_: object,
     ) -> None:
         if space_id is not None:
             return self.spaces.append(space_id)
         assert (deployment, promotion_id is not None) == ("promote/run-stored-promotion", True)
         with traced():
-            await run_promotion.fn(promotion_id, tenant_id)
+            await run_promotion.fn(promotion_id, tenant_id)  # pyright: ignore[reportArgumentType]
 
 
 def shim(tenant: UUID, role: str = "operator") -> FastAPI:
@@ -91,7 +97,7 @@ async def promoted_space(store: Database, tenant: UUID, owner_url: str) -> tuple
     with psycopg.connect(owner_url) as owner:
         owner.execute("update promotion set outcome = 'promoted'")
         before = owner.execute("update embedding_space set state = 'retired', retired_at = now() returning public_id")
-        (before_id,) = before.fetchone() or ()
+        (before_id,) = before.fetchone() or ()  # pyright: ignore[reportAssignmentType]
         owner.execute("insert into embedding_space (model, dimensions, embedder) values ('other', 8, 'next')")
     return promotion_id, before_id
 
@@ -137,7 +143,7 @@ async def test_an_analyst_may_write_a_candidate_but_not_promote_it(http: httpx.A
 async def test_a_space_is_every_tenants_and_so_the_platforms_to_promote(http: httpx.AsyncClient, tenant: UUID) -> None:
     space = {"slot": "space", "content": {"embedder": "kowai"}}
     assert (await http.post("/api/v1/versions", json=space)).status_code == 403
-    version_id = await receive_version("space", space["content"], tenant)
+    version_id = await receive_version("space", space["content"], tenant)  # pyright: ignore[reportArgumentType]
     body = {"version_id": str(version_id), "suite": "tea"}
     refused = await http.post("/api/v1/promotions", json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
@@ -157,7 +163,7 @@ def test_the_exit_code_tells_refused_from_broken(monkeypatch: pytest.MonkeyPatch
         return httpx.Response(202, json=told | {"outcome": outcome})
 
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply))
-    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))  # pyright: ignore[reportUnknownLambdaType]
     command = ["promote", "retrieval", "--set", "passages=6", "--url", "http://kowai", "--key", "k"]
     done = CliRunner().invoke(cli, command)
     assert done.exit_code == code, done.output

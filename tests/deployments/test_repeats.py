@@ -1,4 +1,4 @@
-"""A question, ingestion or batch that is sent again with the same key of the caller's own is carried out once."""
+"""Whatever is started and is sent again with the same key of the caller's own is carried out once."""
 
 import asyncio
 import json
@@ -22,6 +22,9 @@ QUESTION = {"query": "How long is the warranty?"}
 RECORDS = {"documents": [{"_id": "tea", "text": "Green tea is steeped for three minutes."}]}
 BATCH = {"questions": ["How long is the warranty?"], "personas": ["assistant"]}
 ACCEPTED = {"mode": "background"}
+COMPLETION = {"model": "assistant", "messages": [{"role": "user", "content": "How long is the warranty?"}]}
+SUITE = {"suite": "handbook"}
+TEAM = {"question": "How long is the warranty?", "plan": {"steps": [{"id": "facts", "persona": "analyst"}]}}
 
 # A route, a body, another body, and what names the effect in the reply.
 JSON = [
@@ -33,8 +36,15 @@ JSON = [
     ("/api/v1/ingest", {"sources": ["/nowhere/a.md"]}, {"sources": ["/nowhere/b.md"]}, "ingestion_id"),
     ("/api/v1/batches", BATCH, BATCH | {"personas": ["analyst"]}, "batch_id"),
     ("/api/v1/batches", BATCH | {"dry_run": True}, BATCH, "batch_id"),
+    ("/v1/chat/completions", COMPLETION, COMPLETION | {"model": "analyst"}, "id"),
+    ("/api/v1/evaluations", SUITE, SUITE | {"personas": ["analyst"]}, "evaluation_id"),
+    ("/api/v1/teams", TEAM, TEAM | {"question": "Why?"}, "team_id"),
+    ("/api/v1/optimisations", SUITE | {"persona": "assistant"}, SUITE | {"persona": "analyst"}, "optimisation_id"),
 ]
-EFFECTS = "select (select count(*) from query) + (select count(*) from ingestion) + (select count(*) from batch)"
+EFFECTS = """
+select (select count(*) from query) + (select count(*) from ingestion) + (select count(*) from batch)
+  + (select count(*) from team) + (select count(*) from optimisation) + (select count(*) from promotion)
+"""
 
 
 async def post(client: httpx.AsyncClient, path: str, key: str = "order-1", **sent: Any) -> httpx.Response:
@@ -61,7 +71,8 @@ async def test_the_same_request_has_one_effect_and_the_same_reply(
         assert (first.status_code, first.json()[named]) == (again.status_code, again.json()[named])
         assert (first.headers.get(REPLAYED), again.headers.get(REPLAYED)) == (None, "true")
         refused = await post(client, path, json=other)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "idempotency_key_reused")
+        assert refused.status_code == (400 if path.startswith("/v1") else 422)
+        assert refused.json()["error"]["code"] == "idempotency_key_reused"
     assert await counted(lively, tenant) == 1
 
 
@@ -102,6 +113,74 @@ async def test_a_source_is_walked_once_for_a_key(lively: People, tenant: UUID, t
         first, again = [await post(client, walks[0]) for _ in range(2)]
         assert (first.status_code, first.json()["ingestion_id"]) == (202, again.json()["ingestion_id"])
         assert (await post(client, walks[1])).status_code == 422
+
+
+async def test_a_version_is_put_through_the_gate_once_for_a_key(lively: People, tenant: UUID) -> None:
+    async with lively.admin(tenant) as client:
+        settings = [{"slot": "retrieval", "content": {"passages": count}} for count in (3, 4)]
+        versions = [(await client.post("/api/v1/versions", json=each)).json()["version_id"] for each in settings]
+        first, again, other = [
+            await post(client, "/api/v1/promotions", json=SUITE | {"version_id": each})
+            for each in (versions[0], *versions)
+        ]
+        assert (first.status_code, first.json()["promotion_id"]) == (202, again.json()["promotion_id"])
+        assert other.status_code == 422
+    assert await counted(lively, tenant) == 1
+
+
+async def test_all_knowledge_is_moved_once_for_a_key(lively: People, tenant: UUID, prefect: StandIn) -> None:
+    async with lively.admin(tenant, "platform_admin") as client:
+        first, again = [await post(client, "/api/v1/reindex", json={}) for _ in range(2)]
+    assert (first.status_code, first.json()) == (202, again.json())
+    assert again.headers[REPLAYED] == "true"
+    assert len(prefect.runs) == 1
+
+
+@pytest.mark.parametrize("mode", ["sync", "background"])
+async def test_dead_letters_are_replayed_once_for_a_key(
+    lively: People, tenant: UUID, prefect: StandIn, tmp_path: Path, mode: str
+) -> None:
+    wanted = {"mode": mode}
+    async with lively.admin(tenant) as client:
+        await post(client, "/api/v1/ingest", "dies", json={"sources": [str(tmp_path / "missing.md")], "mode": "sync"})
+        replies = await asyncio.gather(*(post(client, "/api/v1/dead-letters:replay", json=wanted) for _ in range(4)))
+        assert len(replies[0].json()["ingestion_ids"]) == 1
+        assert len({str(reply.json()["ingestion_ids"]) for reply in replies}) == 1
+        assert sorted(reply.headers.get(REPLAYED, "") for reply in replies) == ["", *["true"] * 3]
+        other = await post(client, "/api/v1/dead-letters:replay", json=wanted | {"causes": ["source_missing"]})
+        assert other.status_code == 422
+    assert await counted(lively, tenant, "select count(*) from event where kind = 'dead_letters.revived'") == 1
+
+
+async def test_a_streamed_completion_is_told_again_from_its_beginning(lively: People, tenant: UUID) -> None:
+    async with lively.admin(tenant) as client:
+        first, again = [
+            await post(client, "/v1/chat/completions", json=COMPLETION | {"stream": True}) for _ in range(2)
+        ]
+    events = [[json.loads(line[6:]) for line in reply.text.splitlines() if "{" in line] for reply in (first, again)]
+    assert events[0][-1]["choices"][0]["finish_reason"] == "stop"
+    assert {each["id"] for told in events for each in told} == {events[0][0]["id"]}
+    assert [told[-1]["choices"] for told in events] == [events[0][-1]["choices"]] * 2
+    assert await counted(lively, tenant) == 1
+
+
+async def test_a_completion_under_a_key_whose_question_failed_is_asked_anew(lively: People, tenant: UUID) -> None:
+    async with lively.admin(tenant) as client:
+        first = await post(client, "/v1/chat/completions", json=COMPLETION)
+        await change(lively, tenant, "update query set status = 'failed'")
+        again = await post(client, "/v1/chat/completions", json=COMPLETION)
+        assert (again.status_code, again.json()["id"] != first.json()["id"]) == (200, True)
+
+
+async def test_a_completion_that_takes_too_long_to_wait_for_is_to_be_sent_again(
+    lively: People, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "PATIENCE_SECONDS", 0.2)
+    async with lively.admin(tenant) as client:
+        await post(client, "/v1/chat/completions", json=COMPLETION)
+        await change(lively, tenant, "update query set status = 'running'")
+        again = await post(client, "/v1/chat/completions", json=COMPLETION)
+        assert (again.status_code, again.json()["error"]["code"]) == (503, "unanswered")
 
 
 async def test_a_streamed_question_is_told_again_from_its_beginning(lively: People, tenant: UUID) -> None:

@@ -38,7 +38,7 @@ steps:
 class Runs:
     """Carry a team out at once, as a worker would."""
 
-    async def start(self, deployment: str, *, tenant_id: UUID, team_id: UUID) -> None:
+    async def start(self, deployment: str, *, tenant_id: UUID, team_id: UUID, **_: object) -> None:
         assert deployment == "run-team/run-stored-team"
         with traced():
             await run_stored_team.fn(team_id, tenant_id)
@@ -49,7 +49,7 @@ def client_of(tenant: UUID, role: str = "analyst") -> httpx.AsyncClient:
     app.include_router(teams.router)
     add_error_handlers(app)
     app.state.runs = Runs()
-    app.state.streams = Streams(app.state.runs)
+    app.state.streams = Streams(app.state.runs)  # pyright: ignore[reportArgumentType]
     app.dependency_overrides[authenticate] = lambda: Principal(tenant, uuid4(), role)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://kowai")
@@ -136,15 +136,15 @@ def test_the_command_follows_the_steps_and_its_exit_code_tells_partial_from_fail
         if request.content:
             sent.append(json.loads(request.content))
         step = {"step": "start", "persona": "technical", "state": "done", "cause": None, "sentence": None}
-        told = {"team_id": "t", "answer": "Run it.", "citations": [], "cost": None, "sentence": "Because."}
+        told = {"team_id": "t", "answer": "Run it.", "citations": [], "cost": None, "sentence": "Because."}  # pyright: ignore[reportUnknownVariableType]
         return httpx.Response(202, json=told | {"steps": [step], "status": next(states)})
 
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply))
-    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))  # pyright: ignore[reportUnknownLambdaType]
     monkeypatch.setattr(teaming, "PAUSE_SECONDS", 0.0)
     done = CliRunner().invoke(cli, ["team", str(SAMPLE), QUESTION, "--url", "http://kowai", "--key", "k"])
     assert done.exit_code == code, done.output
-    assert sent == [{"question": QUESTION, "plan": SAMPLE.read_text()}]
+    assert sent == [{"question": QUESTION, "plan": SAMPLE.read_text(), "dry_run": False}]
     assert done.output.count("start by technical: done") == 1
     assert "Run it." in done.output
     assert "cost unknown" in done.output
@@ -159,7 +159,7 @@ def test_the_command_cancels_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
         return httpx.Response(200, json=told | {"answer": None, "citations": [], "cost": None})
 
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply))
-    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))
+    monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": lambda **_: client})))  # pyright: ignore[reportUnknownLambdaType]
     done = CliRunner().invoke(cli, ["teams", "t", "--cancel", "--url", "http://kowai", "--key", "k"])
     assert asked == [("POST", "/api/v1/teams/t/cancel")]
     assert "Cancelled by Ada." in done.output

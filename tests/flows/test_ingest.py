@@ -206,7 +206,7 @@ async def test_a_database_without_room_stores_nothing_by_halves_and_all_of_it_af
         for table in ("document", "document_version", "chunk", "chunk_vector", "posting"):
             assert owner.execute(f"select count(*) from {table}").fetchone() == (0,)
         owner.execute("drop trigger no_room on chunk")
-    (ingestion_id,) = await revive(tenant, every=True)
+    (ingestion_id,) = (await revive(tenant, every=True)).ingestion_ids
     with traced():
         await ingest_stored.fn(ingestion_id, tenant)
     assert (await read_ledger(ingestion_id, tenant)).indexed == 2

@@ -40,12 +40,12 @@ async def ingested(tenant: UUID, *uris: Path) -> None:
 
 
 async def replayed(tenant: UUID, **chosen: Any) -> None:
-    for ingestion_id in await revive(tenant, **chosen):
+    for ingestion_id in (await revive(tenant, **chosen)).ingestion_ids:
         with traced():
             await ingest_stored.fn(ingestion_id, tenant)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))  # pyright: ignore[reportArgumentType]
 @given(steps=STEPS)
 async def test_accepted_is_the_sum_of_all_ends_after_every_step(
     store: Database, tenant: UUID, steps: list[tuple[int, str]]

@@ -1,6 +1,7 @@
 """Documents that could not be indexed, and another chance for them."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -8,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.identity import Principal, may
 from deployments.shim.ingestions import DEPLOYMENT, Mode
+from deployments.shim.ledgers import read_ledger
+from deployments.shim.repeats import Repeatable, awaited
 from deployments.shim.runs import Runs
 from flows.ingest import ingest_stored
 from tasks.documents import DeadLetter, list_dead_letters
-from tasks.revive import revive
+from tasks.idempotency import Claim, settling
+from tasks.revive import find_revival, revive
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
 
@@ -51,14 +55,22 @@ async def get_dead_letters(
 
 
 @router.post("/dead-letters:replay")
-async def replay(wanted: Replay, caller: Writer, request: Request) -> Replayed:
+async def replay(wanted: Replay, caller: Writer, request: Request, repeats: Repeatable) -> Replayed:
     """Queue dead letters again and ingest them."""
     runs: Runs = request.app.state.runs
-    every = not wanted.ids and not wanted.causes
-    ingestion_ids = await revive(caller.tenant_id, ids=wanted.ids, causes=wanted.causes, every=every)
-    for ingestion_id in ingestion_ids:
-        if wanted.mode == "background":
-            await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
-        else:
-            await runs.run(ingest_stored, DEPLOYMENT, tenant_id=caller.tenant_id, ingestion_id=ingestion_id)
-    return Replayed(ingestion_ids=ingestion_ids, dead_letters=await list_dead_letters(caller.tenant_id))
+    chosen: dict[str, Any] = {"ids": wanted.ids, "causes": wanted.causes, "every": not wanted.ids and not wanted.causes}
+
+    async def receive(claimed: Claim | None) -> UUID:
+        return (await revive(caller.tenant_id, **chosen, along=settling(claimed))).id
+
+    revival_id, earlier = await repeats.once([":replay", wanted.model_dump(mode="json")], caller, receive)
+    revival = await find_revival(revival_id, caller.tenant_id)
+    for ingestion_id in revival.ingestion_ids:
+        subject: dict[str, Any] = {"tenant_id": caller.tenant_id, "ingestion_id": ingestion_id}
+        if wanted.mode == "background" and not earlier:
+            await runs.start(DEPLOYMENT, **subject)
+        elif not earlier:
+            await runs.run(ingest_stored, DEPLOYMENT, **subject)
+        elif wanted.mode == "sync":
+            await awaited(partial(read_ledger, ingestion_id, caller.tenant_id), lambda it: it.finished_at is not None)
+    return Replayed(ingestion_ids=revival.ingestion_ids, dead_letters=await list_dead_letters(caller.tenant_id))

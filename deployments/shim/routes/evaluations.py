@@ -11,15 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
+from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
 from deployments.shim.quoting import QUOTED, DryRun
-from deployments.shim.runs import Runs
+from deployments.shim.repeats import Repeatable
 from kowai.errors import InvalidInput, NotFound
 from kowai.evaluations import Found, report
 from kowai.personas import askable
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.evaluations import Trial, receive_evaluation
+from tasks.outbox import Along
 from tasks.quote_evaluation import quote_evaluations
 from tasks.suites import find_suite
 
@@ -108,7 +110,7 @@ class EvaluationResult(EvaluationView):
 
 @router.post("/evaluations", status_code=202, responses=QUOTED)
 async def add_evaluation(
-    new: NewEvaluation, caller: Runner, request: Request, response: Response
+    new: NewEvaluation, caller: Runner, request: Request, response: Response, repeats: Repeatable
 ) -> EvaluationView | Quote:
     """Store an evaluation and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
     suite_id = await find_suite(new.suite, caller.tenant_id)
@@ -116,9 +118,12 @@ async def add_evaluation(
     if new.dry_run:
         response.status_code = 200
         return await quote_evaluations([trial], caller.tenant_id)
-    evaluation_id = await receive_evaluation(trial, caller.tenant_id)
-    runs: Runs = request.app.state.runs
-    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, evaluation_id=evaluation_id)
+
+    async def store(along: Along) -> UUID:
+        return await receive_evaluation(trial, caller.tenant_id, along=along)
+
+    task = Task(DEPLOYMENT, "evaluation_id", [new.model_dump(mode="json")])
+    evaluation_id = await hand_over(task, store, caller, repeats, request)
     return EvaluationView.model_validate(await _head(evaluation_id, caller.tenant_id))
 
 

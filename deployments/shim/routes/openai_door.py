@@ -13,13 +13,15 @@ from deployments.shim.answers import read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
 from deployments.shim.openai_stream import Chunks
-from deployments.shim.routes.queries import DEPLOYMENT
+from deployments.shim.repeats import Effect, Repeatable, Repeats, awaited
+from deployments.shim.routes.queries import CLOSED, DEPLOYMENT
 from deployments.shim.runs import Opening, Runs
 from deployments.shim.streams import EventStream, Streams, place_for
 from flows.answer import answer_query
 from kowai.conversations import Turn
-from kowai.errors import InvalidInput, NotFound
+from kowai.errors import InvalidInput, NotFound, Unavailable
 from kowai.personas import askable
+from tasks.idempotency import Claim
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
@@ -29,6 +31,10 @@ Asker = Annotated[Principal, Depends(may("questions.ask"))]
 
 class UnknownModel(NotFound):
     code, param = "model_not_found", "model"
+
+
+class Unanswered(Unavailable):
+    code = "unanswered"
 
 
 class WrongLastMessage(InvalidInput):
@@ -76,17 +82,25 @@ async def list_models(caller: Asker) -> dict[str, Any]:
 
 
 @router.post("/chat/completions", response_model=None)
-async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[str, Any] | EventStream:
-    """Answer the last user message from the tenant's documents, with the turns before it as context."""
+async def complete(
+    wanted: Completion, caller: Asker, request: Request, repeats: Repeatable
+) -> dict[str, Any] | EventStream:
+    """Answer the last user message from the tenant's documents, with the turns before it as context.
+
+    Under an `Idempotency-Key`, an answer that was streamed is told again from its beginning.
+    """
     if wanted.model not in askable():
         raise UnknownModel(f"There is no model '{wanted.model}'; choose one of {', '.join(askable())}.")
     if wanted.stream:
-        return await _stream(wanted, caller, request.app.state.streams)
-    question, opened = _inquiry(wanted, caller.id), Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
-    query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.along("query_id"))
-    runs: Runs = request.app.state.runs
-    await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
-    answer = await read_answer(query_id, caller.tenant_id)
+        return await _stream(wanted, caller, repeats, request.app.state.streams)
+    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
+    query_id, earlier = await _received(wanted, caller, repeats, opened)
+    if not earlier:
+        runs: Runs = request.app.state.runs
+        await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
+    answer = await awaited(partial(read_answer, query_id, caller.tenant_id), lambda found: found.status in CLOSED)
+    if answer.status not in ("done", "refused"):
+        raise Unanswered("The first request with this Idempotency-Key has no answer yet, or failed: send it again.")
     message = {"role": "assistant", "content": text_of(answer), **extras(answer)}
     return {
         "id": f"chatcmpl-{query_id}",
@@ -98,12 +112,23 @@ async def complete(wanted: Completion, caller: Asker, request: Request) -> dict[
     }
 
 
-async def _stream(wanted: Completion, caller: Principal, streams: Streams) -> EventStream:
+async def _received(wanted: Completion, caller: Principal, repeats: Repeats, opened: Opening) -> Effect:
+    question = _inquiry(wanted, caller.id)
+
+    async def receive(claimed: Claim | None) -> UUID:
+        along = opened._replace(claimed=claimed).along("query_id")
+        return await receive_query(question, caller.tenant_id, durable=False, along=along)
+
+    return await repeats.once(["/chat/completions", wanted.model_dump(mode="json")], caller, receive)
+
+
+async def _stream(wanted: Completion, caller: Principal, repeats: Repeats, streams: Streams) -> EventStream:
     include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
-    question, opened = _inquiry(wanted, caller.id), Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
+    opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     async with place_for(caller) as place:
-        query_id = await receive_query(question, caller.tenant_id, durable=False, along=opened.along("query_id"))
-        streams.begin(query_id, opened)
+        query_id, earlier = await _received(wanted, caller, repeats, opened)
+        if not earlier:
+            streams.begin(query_id, opened)
         told = streams.follow(query_id, caller.tenant_id)
         chunks = Chunks(query_id, wanted.model, include_usage=include_usage)
         return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)), place.pop_all())

@@ -9,14 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
+from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
 from deployments.shim.quoting import QUOTED, DryRun
-from deployments.shim.runs import Runs
+from deployments.shim.repeats import Repeatable
 from kowai.errors import NotFound
 from kowai.optimisers import optimisers
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.optimise import Wish, receive_optimisation
+from tasks.outbox import Along
 from tasks.quote_optimisation import quote_optimisation
 from tasks.suites import find_suite
 
@@ -73,7 +75,7 @@ class OptimisationView(BaseModel):
 
 @router.post("/optimisations", status_code=202, responses=QUOTED)
 async def add_optimisation(
-    new: NewOptimisation, caller: Promoter, request: Request, response: Response
+    new: NewOptimisation, caller: Promoter, request: Request, response: Response, repeats: Repeatable
 ) -> OptimisationView | Quote:
     """Search a better prompt in a worker; it goes live only if the suite's other half is answered no worse.
 
@@ -84,9 +86,12 @@ async def add_optimisation(
     if new.dry_run:
         response.status_code = 200
         return await quote_optimisation(wish, caller.tenant_id)
-    optimisation_id = await receive_optimisation(wish, caller.tenant_id)
-    runs: Runs = request.app.state.runs
-    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, optimisation_id=optimisation_id)
+
+    async def store(along: Along) -> UUID:
+        return await receive_optimisation(wish, caller.tenant_id, along=along)
+
+    task = Task(DEPLOYMENT, "optimisation_id", [new.model_dump(mode="json")])
+    optimisation_id = await hand_over(task, store, caller, repeats, request)
     return await _optimisation(optimisation_id, caller.tenant_id)
 
 

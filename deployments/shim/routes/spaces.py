@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
+from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
-from deployments.shim.runs import Runs
+from deployments.shim.repeats import Repeatable
 from kowai import spaces
+from tasks.outbox import Along
 from tasks.reindex import begin_space
 from tasks.step import traced
 
@@ -52,10 +54,15 @@ async def list_spaces(caller: Keeper) -> Spaces:
 
 
 @router.post("/reindex", status_code=202)
-async def reindex(wanted: Reindexing, caller: Keeper, request: Request) -> Spaces:
+async def reindex(wanted: Reindexing, caller: Keeper, request: Request, repeats: Repeatable) -> Spaces:
     """Build the embedder's space beside the current one, for all tenants, and switch when it is as good."""
-    runs: Runs = request.app.state.runs
-    with traced():
-        space = await begin_space(wanted.embedder)
-    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, space_id=space.public_id)
+
+    async def store(along: Along) -> UUID:
+        with traced():
+            space = await begin_space(wanted.embedder)
+        async with (await database()).transaction(caller.tenant_id) as connection:
+            await along(connection, space.public_id)
+        return space.public_id
+
+    await hand_over(Task(DEPLOYMENT, "space_id", [wanted.embedder]), store, caller, repeats, request)
     return await list_spaces(caller)

@@ -9,15 +9,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
 from deployments.shim.quoting import QUOTED, DryRun
+from deployments.shim.repeats import Repeatable
 from deployments.shim.routes.chat import RETRY, LastEventId, sequence_of
-from deployments.shim.runs import Runs
 from deployments.shim.streams import EventStream, Streams, place_for
 from deployments.shim.team_views import LISTED, TeamLine, TeamView, read_team, read_teams
 from kowai.quotes import Quote
 from kowai.teams.plan import TeamLimits
 from tasks.event_log import read_facts
+from tasks.outbox import Along
 from tasks.quote_team import quote_team
 from tasks.teams import AUTO, Assignment, cancel_team, receive_team
 
@@ -53,15 +55,20 @@ class NewTeam(BaseModel):
 
 
 @router.post("/teams", status_code=202, responses=QUOTED)
-async def add_team(new: NewTeam, caller: Runner, request: Request, response: Response) -> TeamView | Quote:
+async def add_team(
+    new: NewTeam, caller: Runner, request: Request, response: Response, repeats: Repeatable
+) -> TeamView | Quote:
     """Check the plan, store the team and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
     assignment = Assignment(new.question, new.plan, new.limits, caller.id)
     if new.dry_run:
         response.status_code = 200
         return await quote_team(assignment, caller.tenant_id)
-    team_id = await receive_team(assignment, caller.tenant_id)
-    runs: Runs = request.app.state.runs
-    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, team_id=team_id)
+
+    async def store(along: Along) -> UUID:
+        return await receive_team(assignment, caller.tenant_id, along=along)
+
+    task = Task(DEPLOYMENT, "team_id", [new.model_dump(mode="json")])
+    team_id = await hand_over(task, store, caller, repeats, request)
     return await read_team(team_id, caller.tenant_id)
 
 

@@ -9,14 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from blocks.connections import database
+from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, let_pass, may
 from deployments.shim.promoting import begin_promotion, undo_promotion
 from deployments.shim.quoting import QUOTED, DryRun
-from deployments.shim.runs import Runs
+from deployments.shim.repeats import Repeatable
 from kowai.errors import NotFound
 from kowai.gate import Comparison
 from kowai.quotes import Quote
 from kowai.versions import KINDS, SPACE
+from tasks.outbox import Along
 from tasks.quote_evaluation import quote_promotion
 from tasks.suites import find_suite
 from tasks.versions import receive_version
@@ -117,7 +119,7 @@ async def get_versions(
 
 @router.post("/promotions", status_code=202, responses=QUOTED)
 async def add_promotion(
-    new: NewPromotion, caller: Promoter, request: Request, response: Response
+    new: NewPromotion, caller: Promoter, request: Request, response: Response, repeats: Repeatable
 ) -> PromotionView | Quote:
     """Put a version through the gate, in a worker: it goes live only if no metric falls by more than its margin.
 
@@ -127,9 +129,12 @@ async def add_promotion(
         response.status_code = 200
         suite_id = await find_suite(new.suite, caller.tenant_id)
         return await quote_promotion(new.version_id, suite_id, caller.tenant_id)
-    promotion_id = await begin_promotion(new.version_id, new.suite, caller)
-    runs: Runs = request.app.state.runs
-    await runs.start(DEPLOYMENT, tenant_id=caller.tenant_id, promotion_id=promotion_id)
+
+    async def store(along: Along) -> UUID:
+        return await begin_promotion(new.version_id, new.suite, caller, along)
+
+    task = Task(DEPLOYMENT, "promotion_id", [new.model_dump(mode="json")])
+    promotion_id = await hand_over(task, store, caller, repeats, request)
     return await _promotion(promotion_id, caller.tenant_id)
 
 
