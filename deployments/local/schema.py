@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 from deployments.local.layout import layout, make_folders
 from deployments.local.secret_files import ensure_secrets, read_secret, write_secret
 from deployments.migrate import migrate
+from kowai.errors import CannotStart
 from kowai.settings import settings
 
 PATIENCE_SECONDS = 5
@@ -26,16 +27,24 @@ def prepare_database(owner_url: str) -> None:
 
 
 def ensure_database(owner_url: str) -> None:
-    """Create the database that `owner_url` names, unless it is there."""
+    """Create the database that `owner_url` names, unless it is there. Raises CannotStart for one not in UTF-8."""
     url = make_url(owner_url).set(drivername="postgresql")
     try:
-        psycopg.connect(url.render_as_string(hide_password=False), connect_timeout=PATIENCE_SECONDS).close()
+        with psycopg.connect(url.render_as_string(hide_password=False), connect_timeout=PATIENCE_SECONDS) as connection:
+            encoding = connection.info.parameter_status("server_encoding")
     except psycopg.OperationalError as error:
         if "does not exist" not in str(error):
             raise
         maintenance = url.set(database="postgres").render_as_string(hide_password=False)
         with psycopg.connect(maintenance, autocommit=True) as connection:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(url.database or "kowai")))
+            name = sql.Identifier(url.database or "kowai")
+            connection.execute(sql.SQL("create database {} encoding 'UTF8'").format(name))
+        return
+    if encoding != "UTF8":
+        raise CannotStart(
+            f"The database that KOWAI_DATABASE_URL names keeps its text as {encoding}, and KowAI needs UTF8: make "
+            "another one by `create database NAME encoding 'UTF8' template template0`, and name that."
+        )
 
 
 if __name__ == "__main__":
