@@ -3,7 +3,10 @@
 import asyncio
 import datetime
 import ipaddress
+import socket
+import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -53,9 +56,55 @@ def place(tmp_path: Path) -> Layout:
     return Layout(tmp_path)
 
 
-async def hello(scope: object, receive: object, send: object) -> None:
+async def hello(scope: object, receive: object, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def serve(app: Any, chosen: Settings) -> tuple[uvicorn.Server, asyncio.Task[None]]:
+    """Serve an application as `kowai up --tls` does, but without a bound on how long its end may take."""
+    files: Any = dict(zip(("ssl_certfile", "ssl_keyfile", "http"), tls_arguments(chosen)[1::2], strict=True))
+    server = uvicorn.Server(uvicorn.Config(app, port=chosen.port, lifespan="off", log_level="error", **files))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    return server, serving
+
+
+def asking(place: Layout, port: int) -> ssl.SSLSocket:
+    """Send a request over a connection that is then kept, by a client that does not look at it any more."""
+    context = trusting(place.certificate)
+    assert isinstance(context, ssl.SSLContext)
+    kept = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+    kept.sendall(b"GET / HTTP/1.1\r\nHost: kowai\r\n\r\n")
+    return kept
+
+
+@pytest.mark.timeout(25)  # a client is given 30 seconds to say goodbye
+async def test_the_end_does_not_wait_for_clients_that_keep_their_connection(place: Layout, tmp_path: Path) -> None:
+    chosen, go_on = secured(*make_pair(tmp_path, "ours"), free_port()), asyncio.Event()
+    begun = asyncio.Event()
+
+    async def slow(scope: object, receive: object, send: Any) -> None:
+        if begun.is_set():
+            await go_on.wait()
+        begun.set()
+        await hello(scope, receive, send)
+
+    keep_certificate(place, chosen)
+    server, serving = await serve(slow, chosen)
+    idle = await asyncio.to_thread(asking, place, chosen.port)
+    assert (await asyncio.to_thread(idle.recv, 1_000)).startswith(b"HTTP/1.1 200")
+    busy = await asyncio.to_thread(asking, place, chosen.port)
+    while len(server.server_state.tasks) == 0:
+        await asyncio.sleep(0.02)
+    server.should_exit = True
+    await asyncio.sleep(0.5)
+    go_on.set()
+    assert (await asyncio.to_thread(busy.recv, 1_000)).startswith(b"HTTP/1.1 200")
+    await serving
+    idle.close()
+    busy.close()
 
 
 async def test_our_own_clients_reach_the_certificate_they_were_given_and_no_other(
@@ -64,13 +113,7 @@ async def test_our_own_clients_reach_the_certificate_they_were_given_and_no_othe
     certificate, key = make_pair(tmp_path, "ours")
     chosen = secured(certificate, key, free_port())
     keep_certificate(place, chosen)
-    files = dict(zip(("ssl_certfile", "ssl_keyfile"), tls_arguments(chosen)[1::2], strict=True))
-    files |= {"log_level": "error", "timeout_graceful_shutdown": 1}  # our client keeps its connection
-    config = uvicorn.Config(hello, port=chosen.port, lifespan="off", **files)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
+    server, serving = await serve(hello, chosen)
     url = environment.shim_url(chosen)
     other, _ = make_pair(tmp_path, "other")
     assert url == f"https://127.0.0.1:{chosen.port}"
