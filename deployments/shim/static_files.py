@@ -10,7 +10,13 @@ from fastapi import Request, Response
 from deployments.shim.packing import pack, takes_gzip
 
 BEST = 9
-KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json"}
+KINDS = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+}
 
 
 class StaticFile(NamedTuple):
@@ -32,11 +38,12 @@ def read_static(path: Path) -> StaticFile:
     return static_file(path.read_bytes(), path.suffix)
 
 
-def sent(file: StaticFile, request: Request, policy: str | None = None) -> Response:
-    """Return a file packed or plain, or 304 to a browser that has it; it asks again each time."""
+def sent(file: StaticFile, request: Request, policy: str | None = None, *, kept_seconds: int = 0) -> Response:
+    """Return a file packed or plain, or 304 to a browser that has it; it asks again once it has kept it so long."""
     packs = takes_gzip(request.scope["headers"])
     tag = f'"{file.tag}{"-gzip" if packs else ""}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    kept = f"public, max-age={kept_seconds}" if kept_seconds else "no-cache"
+    headers = {"ETag": tag, "Cache-Control": kept, "Vary": "Accept-Encoding"}
     headers |= {"Content-Security-Policy": policy} if policy else {}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -21,7 +21,15 @@ STRICT = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-PAGES = ["/", "/docs", "/pages/chat.js", "/pages/chat.css", "/docs/swagger-ui-bundle.js", "/openapi.json"]
+PAGES = [
+    "/",
+    "/favicon.ico",
+    "/docs",
+    "/pages/chat.js",
+    "/pages/chat.css",
+    "/docs/swagger-ui-bundle.js",
+    "/openapi.json",
+]
 
 
 @pytest.mark.parametrize("path", ["/live", "/docs", "/", "/no-such-path", "/api/v1/documents", "/openapi.json"])
@@ -88,6 +96,15 @@ async def test_pages_come_packed_and_are_not_sent_twice(people: People, path: st
     assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
     assert packed.headers["ETag"] != plain.headers["ETag"]
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_browsers_find_the_icon_and_keep_it(people: People) -> None:
+    async with people.calling() as client:
+        icon, page = await client.get("/favicon.ico"), await client.get("/")
+    assert (icon.status_code, icon.headers["Content-Type"], icon.content[:4]) == (200, "image/x-icon", b"\0\0\1\0")
+    assert icon.headers["Cache-Control"] == "public, max-age=86400"
+    assert 'href="/favicon.ico"' in page.text
+    assert "img-src 'self'" in page.headers["Content-Security-Policy"]
 
 
 async def test_the_reference_names_no_other_computer(people: People) -> None:

@@ -1,4 +1,4 @@
-"""The chat page and its two files; it holds no data and needs no key."""
+"""The chat page, its two files and the icon; it holds no data and needs no key."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,9 +11,11 @@ from kowai.personas import askable
 
 PAGES = Path(__file__).parents[1] / "pages"
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+A_DAY = 86_400
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
@@ -21,6 +23,11 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 @router.get("/")
 async def chat_page(request: Request) -> Response:
     return sent(read_static(PAGES / "index.html"), request, POLICY)
+
+
+@router.get("/favicon.ico")
+async def icon(request: Request) -> Response:
+    return sent(read_static(PAGES / "favicon.ico"), request, kept_seconds=A_DAY)
 
 
 @router.get("/pages/personas")
