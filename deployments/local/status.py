@@ -1,5 +1,6 @@
 """What runs at this moment, process by process."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import psutil
@@ -13,7 +14,7 @@ from kowai.settings import Settings
 
 
 class Line(NamedTuple):
-    """Describe one process; `memory` is its resident bytes and those of its descendants, None when it does not run."""
+    """Describe one process; `memory` is its bytes and those of its descendants, None when it does not run."""
 
     name: str
     state: str
@@ -46,7 +47,7 @@ def absence(place: Layout) -> str:
 
 def supervisor_line(record: StackRecord) -> Line:
     process = find_process(record.pid, record.born)
-    memory = process.memory_info().rss if process else None
+    memory = own_bytes(process) if process else None
     return Line("kowai", record.phase, record.pid, None, memory, None, record.sentence)
 
 
@@ -74,11 +75,14 @@ def door(record: ProcessRecord, place: Layout, settings: Settings) -> tuple[str,
 
 
 def resident_bytes(process: psutil.Process) -> int:
-    """Add up the resident memory of a process and its descendants; pages they share count several times."""
-    total = 0
-    for member in (process, *descendants(process)):
-        try:
-            total += member.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
+    """Add up the memory of a process and its descendants."""
+    return sum(map(own_bytes, (process, *descendants(process))))
+
+
+def own_bytes(process: psutil.Process) -> int:
+    """Return the resident memory of a process, pages that it shares by its share where the system tells (PSS)."""
+    with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.AccessDenied):
+            return process.memory_full_info().pss if psutil.LINUX else process.memory_info().rss
+        return process.memory_info().rss
+    return 0
