@@ -23,10 +23,8 @@ from uuid import UUID
 
 import httpx
 import psycopg
-from pydantic import SecretStr
 
-from benchmarks.search_latency import fill, generated
-from blocks.database import Database
+from benchmarks.search_latency import fill, generated, understood
 from deployments.bench.figures import machine, ninety_fifth
 from deployments.bench.ground import KOWAI_UP, Running, started
 from deployments.local import postgres
@@ -100,16 +98,14 @@ def plain_handler(database_url: str, tenant: UUID, model: str) -> Generator[str]
         process.wait(30)
 
 
-async def fill_store(running: Running, chunks: int) -> tuple[str, UUID]:
+def fill_store(running: Running, chunks: int) -> tuple[str, UUID]:
     """Write chunks mixed from generated texts; return the application's URL and the tenant."""
     url = (running.state / "secrets" / "app-database-url").read_text().strip()
     tenant = parse_key((running.state / "secrets" / "api-key").read_text()).tenant_id
-    material, _ = await asyncio.to_thread(generated, chunks, running.state / "vectors")
-    store = Database(url=SecretStr(url))
-    await fill(store, [tenant], [1], material, chunks)
-    await store.close()
+    texts, _ = generated(chunks)
+    material = understood(texts, running.state / "vectors")
     with psycopg.connect(postgres.owner_url(Layout(running.state).cluster), autocommit=True) as owner:
-        owner.execute("vacuum analyze")
+        fill(owner, [tenant], [1], material, chunks)
     return url, tenant
 
 
@@ -144,7 +140,7 @@ async def first_token(api: httpx.AsyncClient, url: str) -> float:
 
 
 async def measure(options: argparse.Namespace, running: Running, model: str) -> dict[str, Any]:
-    database_url, tenant = await fill_store(running, options.chunks)
+    database_url, tenant = await asyncio.to_thread(fill_store, running, options.chunks)
     ours, limits = str(running.api.base_url).rstrip("/"), httpx.Limits(max_connections=options.users)
     rounds: dict[str, list[dict[str, float]]] = {"plain": [], "kowai": []}
     with plain_handler(database_url, tenant, model) as plain:

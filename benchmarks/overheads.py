@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from benchmarks.chat import model_stub
 from benchmarks.search_ground import SPACE, Vectors, embed, open_store
-from benchmarks.search_latency import fill, generated
+from benchmarks.search_latency import enter, fill, generated, understood
 from blocks.database import Database
 from blocks.engines import AsyncFailover
 from blocks.language_model import LanguageModel, Target
@@ -92,14 +92,13 @@ def calls(model: str, tenant: UUID) -> dict[str, Side]:
 
 
 async def measure(options: argparse.Namespace, model: str, cache: Path) -> dict[str, dict[str, list[float]]]:
-    material, questions = generated(options.chunks, cache)
+    texts, questions = generated(options.chunks)
     vectors = embed(questions, cache)
     async with open_store() as (store, owner_url):
         tenant, owner = uuid4(), Database(url=SecretStr(owner_url))
         with psycopg.connect(owner_url, autocommit=True) as connection:
-            connection.execute("insert into tenant (id, name, suspended) values (%s, 'one', false)", (tenant,))
-            await fill(store, [tenant], [1], material, options.chunks)
-            connection.execute("vacuum analyze")
+            enter(connection, [tenant])
+            fill(connection, [tenant], [1], understood(texts, cache), options.chunks)
         surround(store, cache)
         both = {"search": searches(store, owner, tenant, questions, vectors), "model call": calls(model, tenant)}
         try:

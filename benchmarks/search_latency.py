@@ -2,8 +2,8 @@
 
 Run `KOWAI_DATA=... python -m benchmarks.search_latency --chunks 100000`: chunks are made of real ones, a vector between
 two real vectors, the words of one text with a third of them drawn from all texts and two that hardly any other holds.
-They are written through the same statement as any document; questions are real ones. Recall compares the ten nearest
-chunks with an exact search.
+Questions are real ones. Recall compares the ten nearest chunks with an exact search. With `--store FOLDER` the filled
+store stays there: the next run with the same options only measures, and `--fill` only fills.
 """
 
 import argparse
@@ -20,7 +20,8 @@ import numpy as np
 import psycopg
 from sqlalchemy import text
 
-from benchmarks.search_ground import SPACE, Source, Vectors, embed, open_store, read_collection, write_batch
+from benchmarks.search_ground import SPACE, Source, Vectors, embed, open_store, read_collection
+from benchmarks.search_store import CHUNKS_A_DOCUMENT, Made, load
 from blocks.database import Database
 from deployments.bench.ground import generated_texts
 from kowai.filters import Filters
@@ -28,12 +29,12 @@ from kowai.indexing import embedded_text
 from kowai.types import Chunk
 from tasks.search_sql import propose, search
 
-CHUNKS_A_DOCUMENT, DOCUMENTS_A_BATCH = 10, 20
 CHUNKS_A_TEXT = 50  # of more, made of one text, the nearest are hardly nearer than the next: no search tells them apart
 NEAREST = text(
     "select chunk_id from (select chunk_id, embedding <=> cast(:vector as halfvec) as distance from chunk_vector"
     " offset 0) as measured order by distance limit 10"
 )
+TENANTS = "select id, (select count(*) from chunk where tenant_id = tenant.id) from tenant order by 2 desc"
 
 
 class Material(NamedTuple):
@@ -44,29 +45,30 @@ class Material(NamedTuple):
     words: list[str]
 
 
-def gather(names: Sequence[str], cache: Path) -> tuple[Material, list[str]]:
-    """Return what chunks are made of, and questions."""
+def gather(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the texts that chunks are made of, and questions."""
     collections = [read_collection(name) for name in names]
-    chunks = [
+    texts = [
         embedded_text(source.title, chunk)
         for collection in collections
         for source in collection.sources
         for chunk in source.chunks()
     ]
-    texts = [chunk.split() for chunk in chunks]
-    questions = [question for collection in collections for question in collection.questions.values()]
-    return Material(texts, embed(chunks, cache), [word for words in texts for word in words]), questions
+    return texts, [question for collection in collections for question in collection.questions.values()]
 
 
-def generated(count: int, cache: Path) -> tuple[Material, list[str]]:
-    """Return the same for `count` chunks of texts made up of the samples' words, for who has no collections."""
+def generated(count: int) -> tuple[list[str], list[str]]:
+    """Return the same for `count` chunks, made up of the samples' words, for who has no collections."""
     texts = list(generated_texts(count // CHUNKS_A_TEXT))
+    return texts, [f"What is said about {text.split('. ')[0].lower()}?" for text in texts]
+
+
+def understood(texts: Sequence[str], cache: Path) -> Material:
     words = [text.split() for text in texts]
-    questions = [f"What is said about {text.split('. ')[0].lower()}?" for text in texts]
-    return Material(words, embed(texts, cache), [word for own in words for word in own]), questions
+    return Material(words, embed(texts, cache), [word for own in words for word in own])
 
 
-def invent(material: Material, count: int) -> Iterator[tuple[Source, list[Chunk], Vectors]]:
+def invent(material: Material, count: int) -> Iterator[Made]:
     """Yield documents of `count` chunks in all, the same ones every time."""
     chance, numbers = random.Random(0), np.random.default_rng(0)
     for number in range(count // CHUNKS_A_DOCUMENT):
@@ -85,27 +87,17 @@ def _mixed(material: Material, words: list[str], chance: random.Random) -> str:
     return " ".join([*mixed, *(f"w{int(chance.paretovariate(0.3)) % 50_000_000}" for _ in range(2))])
 
 
-async def fill(
-    store: Database, tenants: Sequence[UUID], shares: Sequence[int], material: Material, count: int
-) -> float:
-    """Write chunks for all tenants in turn; return the milliseconds that writing one took."""
-    chance, spent = random.Random(1), 0.0
-    waiting: dict[UUID, list[tuple[Source, list[Chunk], Vectors]]] = {tenant: [] for tenant in tenants}
-    for document in invent(material, count):
-        (tenant,) = chance.choices(tenants, shares)
-        waiting[tenant].append(document)
-        if len(waiting[tenant]) == DOCUMENTS_A_BATCH:
-            spent += await _timed(store, tenant, waiting[tenant])
-    for tenant, rest in waiting.items():
-        spent += await _timed(store, tenant, rest) if rest else 0.0
-    return 1000 * spent / count
+def fill(
+    owner: psycopg.Connection, tenants: Sequence[UUID], shares: Sequence[int], material: Material, count: int
+) -> None:
+    """Write chunks for all tenants in turn, who need not be known yet."""
+    owners = random.Random(1).choices(tenants, shares, k=count // CHUNKS_A_DOCUMENT)
+    load(owner, invent(material, count), owners)
 
 
-async def _timed(store: Database, tenant: UUID, batch: list[tuple[Source, list[Chunk], Vectors]]) -> float:
-    started = time.perf_counter()
-    await write_batch(store, tenant, batch)
-    batch.clear()
-    return time.perf_counter() - started
+def enter(owner: psycopg.Connection, tenants: Sequence[UUID]) -> None:
+    for tenant in tenants:
+        owner.execute("insert into tenant (id, name, suspended) values (%s, %s, false)", (tenant, str(tenant)))
 
 
 async def ask(store: Database, tenant: UUID, questions: Sequence[str], vectors: Vectors) -> dict[str, float]:
@@ -128,30 +120,20 @@ async def ask(store: Database, tenant: UUID, questions: Sequence[str], vectors: 
 
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
-    material, questions = (
-        gather(options.sets, options.cache) if options.sets else generated(options.chunks, options.cache)
-    )
+    texts, questions = gather(options.sets) if options.sets else generated(options.chunks)
     asked = random.Random(2).sample(questions, options.questions)
-    vectors = embed(asked, options.cache)
-    async with open_store() as (store, owner_url):
-        tenants = [uuid4() for _ in options.shares]
+    vectors, results = embed(asked, options.cache), dict[str, object]()
+    async with open_store(options.store) as (store, owner_url):
         with psycopg.connect(owner_url, autocommit=True) as owner:
-            for tenant in tenants:
-                owner.execute("insert into tenant (id, name, suspended) values (%s, %s, false)", (tenant, str(tenant)))
-            written = await fill(store, tenants, options.shares, material, options.chunks)
-            owner.execute("vacuum analyze")
-            counts = [_count(owner, tenant) for tenant in tenants]
-        print(f"writing: {written:.2f} ms a chunk")
-        results: dict[str, object] = {"write ms/chunk": round(written, 2)}
-        for tenant, count in zip(tenants, counts, strict=True):
+            if not (known := owner.execute(TENANTS).fetchall()):
+                tenants = [uuid4() for _ in options.shares]
+                fill(owner, tenants, options.shares, understood(texts, options.cache), options.chunks)
+                enter(owner, tenants)  # last of all: a store that knows tenants is whole
+                known = owner.execute(TENANTS).fetchall()
+        for tenant, count in [] if options.fill else known:
             results[f"{count} chunks"] = row = await ask(store, tenant, asked, vectors)
             print(f"{count:>9,} chunks  {row}", flush=True)
     return results
-
-
-def _count(owner: psycopg.Connection, tenant: UUID) -> int:
-    row = owner.execute("select count(*) from chunk where tenant_id = %s", (tenant,)).fetchone()
-    return row[0] if row else 0
 
 
 def main() -> None:
@@ -165,6 +147,8 @@ def main() -> None:
     )
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--cache", type=Path, default=Path("vectors"), help="keeps vectors between runs")
+    parser.add_argument("--store", type=Path, help="the folder that keeps the filled store between runs")
+    parser.add_argument("--fill", action="store_true", help="fill the store and measure nothing")
     parser.add_argument("--json", type=Path, default=Path("search_latency.json"))
     options = parser.parse_args()
     options.json.write_text(json.dumps(asyncio.run(measure(options)), indent=2))
