@@ -4,10 +4,11 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.embedding_endpoint import Endpoint
+from blocks.kept_states import KeptStates
 from blocks.mapped_files import let_go
 from kowai.embedding.checkpoint import Checkpoint, bundled, read_checkpoint
 from kowai.embedding.encoder import TextEncoder
@@ -24,13 +26,14 @@ from kowai.settings import settings
 
 LOCAL_BATCH = 64  # so much is still computed after its flow was cancelled
 LANES = {"query": 4, "document": 2}  # threads; questions never queue behind documents
-RECENT = 32  # questions whose tokens' states are kept, of 25 MB in all at the most
+RECENT_BYTES, RECENT_SECONDS = 50_000_000, 600  # of texts' states that are kept: six hundred sentences
 
 Purpose = Literal["query", "document"]
 Vectors = NDArray[np.float32]
 
 _loading = Lock()
 _models: dict[str, TextEncoder] = {}
+_recent = KeptStates(RECENT_BYTES, RECENT_SECONDS)
 
 
 class Space(NamedTuple):
@@ -55,20 +58,23 @@ def _checkpoint(directory: str) -> Checkpoint:
     return read_checkpoint(Path(directory).expanduser()) if directory else bundled()
 
 
-async def _compute(directory: str, purpose: Purpose, texts: Sequence[str]) -> Vectors:
+async def _compute(directory: str, purpose: Purpose, asker: UUID | None, texts: Sequence[str]) -> Vectors:
+    if asker and not directory and len(texts) == 1:  # the question is read again soon, to judge what was found
+        return (await _read(texts, asker))[0].vector[None]
     run = asyncio.get_running_loop().run_in_executor
-    if purpose == "query" and not directory and len(texts) == 1:
-        return (await run(_lane(purpose), _read_question, texts[0])).vector[None]
     return await run(_lane(purpose), lambda: local_model(directory).embed(texts))
 
 
-@lru_cache(RECENT)
-def _read_question(text: str) -> Encoded:
-    """Read a question once: to search for it, and soon after to judge the sentences that were found."""
-    return local_model().read([text])[0]
+async def _read(texts: Sequence[str], tenant_id: UUID) -> Sequence[Encoded]:
+    """Read texts in one run of the built-in model, unless the tenant has had just that read of late."""
+    kept = _recent.get(tenant_id, texts)
+    if kept is None:
+        kept = await asyncio.get_running_loop().run_in_executor(_lane("query"), _read_now, texts)
+        _recent.put(tenant_id, texts, kept)
+    return kept
 
 
-def _read_sentences(texts: Sequence[str]) -> list[Encoded]:
+def _read_now(texts: Sequence[str]) -> list[Encoded]:
     return local_model().read(texts)
 
 
@@ -123,27 +129,29 @@ class Embedder(Block):
             raise Misconfigured("The embedder block lacks endpoint, model or dimensions.")
         return Space(self.model + suffix, self.dimensions)
 
-    async def embed(self, texts: Sequence[str], *, purpose: Purpose) -> Vectors:
-        """Return one row a text, shape (n, dimensions). Raises EmbedderFailed, EmbedderRefused or Misconfigured."""
+    async def embed(self, texts: Sequence[str], *, purpose: Purpose, asker: UUID | None = None) -> Vectors:
+        """Return one row a text, shape (n, dimensions); a single question of the tenant `asker` is read once.
+
+        Raises EmbedderFailed, EmbedderRefused or Misconfigured.
+        """
         prefix = self.query_prefix if purpose == "query" else self.document_prefix
         asked = [prefix + text for text in texts]
         space, remote = self.space, self.provider == "openai"
         size = self.batch_size if remote else LOCAL_BATCH
-        embed = self._endpoint().embed if remote else partial(_compute, self._folder(), purpose)
+        embed = self._endpoint().embed if remote else partial(_compute, self._folder(), purpose, asker)
         rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
 
-    async def read(self, question: str, sentences: Sequence[str]) -> list[Encoded] | None:
+    async def read(self, question: str, sentences: Sequence[str], tenant_id: UUID) -> list[Encoded] | None:
         """Return vectors with the states of tokens, the question's first; two processors share the sentences.
 
         None unless the model is the built-in one and texts come bare.
         """
         if self.provider != "minilm" or self.document_prefix:
             return None
-        run, lane, middle = asyncio.get_running_loop().run_in_executor, _lane("query"), len(sentences) // 2
-        halves = [run(lane, _read_sentences, half) for half in (sentences[:middle], sentences[middle:])]
-        asked = await run(lane, _read_question, question)
-        return [asked, *itertools.chain(*await asyncio.gather(*halves))]
+        middle = len(sentences) // 2
+        runs = [run for run in ([question], sentences[:middle], sentences[middle:]) if run]
+        return [*itertools.chain(*await asyncio.gather(*(_read(run, tenant_id) for run in runs)))]
 
     async def count_tokens(self, texts: Sequence[str]) -> int | None:
         """Return how many tokens the model reads; None for an endpoint, whose tokenizer is its own."""

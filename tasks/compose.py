@@ -47,7 +47,7 @@ async def _written(question: Question, work: Work, gathered: Gathered, chosen: A
     instructions = (chosen.prompt.instructions or AnswerFromPassages.instructions) + RESULTS_COUNT
     prompt = chosen.prompt.model_copy(update={"instructions": instructions} if told else {})
     ask = asking(work, role=chosen.persona.role, target=chosen.target)
-    write = partial(written, inputs, gathered.passages, block, ask, prompt)
+    write = partial(written, inputs, gathered.passages, block, ask, prompt, tenant_id=question.tenant_id)
     try:
         return await write(uncited=bool(told))
     except BudgetExhausted as refusal:
@@ -56,7 +56,7 @@ async def _written(question: Question, work: Work, gathered: Gathered, chosen: A
 
 async def _extracted(question: Question, work: Work, gathered: Gathered, chosen: Answering) -> Draft:
     """Extract what answers the step's task, or else the team's question."""
-    options: dict[str, Any] = {"least_confidence": chosen.retrieval.least_confidence}
+    options: dict[str, Any] = {"least_confidence": chosen.retrieval.least_confidence, "tenant_id": question.tenant_id}
     draft = await extracted(question.text, gathered.passages, **options)
     if draft.abstained and work.question != question.text:
         other = await extracted(work.question, gathered.passages, **options)

@@ -25,7 +25,8 @@ async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
     chosen = await answering_of(question)
     persona, block = chosen.persona, (await language_model()).preferring(chosen.target)
     if not passages or not block.targets:
-        draft = await extracted(question.text, passages, question.preferences.length, chosen.retrieval.least_confidence)
+        length, least = question.preferences.length, chosen.retrieval.least_confidence
+        draft = await extracted(question.text, passages, length, least, tenant_id=question.tenant_id)
         await tell_written(question, draft.text)
     else:
         inputs = told(
@@ -35,7 +36,9 @@ async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
         ask = partial(metered.ask, **whose, role=persona.role, target=chosen.target)
         try:
             async with telling(question, "answer") as hear:
-                draft = await written(inputs, passages, block, ask, chosen.prompt, hear=hear)
+                draft = await written(
+                    inputs, passages, block, ask, chosen.prompt, tenant_id=question.tenant_id, hear=hear
+                )
         except BudgetExhausted as refusal:
             draft = refused(refusal)
     return draft.model_copy(update={"persona_version": chosen.version})

@@ -18,6 +18,7 @@ from blocks.embedder import Space
 from blocks.engines import BlockingEngine
 from kowai.embedding.states import Encoded
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
+from kowai.extraction.field import Read
 from kowai.masking import Masking
 from kowai.reranking import RerankerFailed
 from kowai.signatures import PlainSpoken
@@ -42,7 +43,7 @@ class Ranked(NamedTuple):
 
 
 async def embed(
-    texts: Sequence[str], *, purpose: Literal["query", "document"], block: str = NAME
+    texts: Sequence[str], *, purpose: Literal["query", "document"], block: str = NAME, asker: UUID | None = None
 ) -> tuple[Vectors, Space]:
     """Return one L2-normalised vector a text, shape (n, dimensions), by the embedder block, and their space.
 
@@ -51,16 +52,20 @@ async def embed(
     model = await embedder(block)
     if model.provider == "openai" and (await policy()).rules().masks_prompts:
         texts = [Masking().mask(text) for text in texts]
-    return await model.embed(texts, purpose=purpose), model.space
+    return await model.embed(texts, purpose=purpose, asker=asker), model.space
 
 
 async def sentence_vectors(texts: Sequence[str]) -> Vectors:
     return (await embed(texts, purpose="document"))[0]
 
 
-async def sentence_states(question: str, sentences: Sequence[str]) -> list[Encoded] | None:
-    """Return vectors with the states of tokens, the question's first; None where the embedder does not show them."""
-    return await (await embedder()).read(question, sentences)
+def states_for(tenant_id: UUID) -> Read:
+    """Return what shows the states of tokens, the question's first; None where the embedder does not show them."""
+
+    async def read(question: str, sentences: Sequence[str]) -> list[Encoded] | None:
+        return await (await embedder()).read(question, sentences, tenant_id)
+
+    return read
 
 
 async def ask(

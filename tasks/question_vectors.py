@@ -22,21 +22,21 @@ async def question_vector(text: str, tenant_id: UUID, *, block: str = NAME) -> t
     """
     cache = shared_cache()
     if cache is None:
-        return await _embedded(text, block)
+        return await _embedded(text, tenant_id, block)
     space = (await embedder(block)).space
     asked = "\0".join([space.model, str(space.dimensions), text])
     key = f"kowai:vector:{{{tenant_id}}}:{hashlib.sha256(asked.encode()).hexdigest()}"
     kept = await _kept(cache, key, space)
     if kept is not None:
         return kept, space
-    vector, space = await _embedded(text, block)
+    vector, space = await _embedded(text, tenant_id, block)
     with suppress(CacheAway):
         await cache.put(key, vector.astype(FORM).tobytes(), KEPT_SECONDS)
     return vector, space
 
 
-async def _embedded(text: str, block: str) -> tuple[metered.Vectors, Space]:
-    vectors, space = await metered.embed([text], purpose="query", block=block)
+async def _embedded(text: str, tenant_id: UUID, block: str) -> tuple[metered.Vectors, Space]:
+    vectors, space = await metered.embed([text], purpose="query", block=block, asker=tenant_id)
     return vectors[0], space
 
 

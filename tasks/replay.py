@@ -101,13 +101,14 @@ async def _made_again(record: Record, passages: list[Passage], tenant_id: UUID, 
             passages,
             kept.get("length"),
             kept.get("least_confidence", LEAST_CONFIDENCE),
+            tenant_id=tenant_id,
         )
     if record.prompt is None:
         raise NothingToReplay(UNKEPT)
     told = PromptSetting(instructions=record.prompt.instructions or None, demos=record.prompt.demos)
     ask = _asker(record, tenant_id, sample)
-    uncited = record.prompt.uncited
-    return await written(record.prompt.inputs, passages, await language_model(), ask, told, uncited=uncited)
+    options: dict[str, Any] = {"uncited": record.prompt.uncited, "tenant_id": tenant_id}
+    return await written(record.prompt.inputs, passages, await language_model(), ask, told, **options)
 
 
 def _asker(record: Record, tenant_id: UUID, sample: int) -> Any:

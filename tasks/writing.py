@@ -7,6 +7,7 @@ from uuid import UUID
 from blocks.language_model import LanguageModel
 from kowai.citations import Cited, Pair, cite, fitting
 from kowai.extraction import LEAST_CONFIDENCE, MODEL, NOT_FOUND, confidence, extract
+from kowai.extraction.field import Read
 from kowai.lengthening import at_length
 from kowai.quoting import quoted_passages
 from kowai.signatures import AnswerFromPassages, CheckSupport, told_to
@@ -24,9 +25,11 @@ async def extracted(
     passages: Sequence[Passage],
     length: Length | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
+    *,
+    tenant_id: UUID,
 ) -> Draft:
     """Answer with the best-supported sentences of the passages, or abstain below `least_confidence`."""
-    options: dict[str, Any] = {"read": metered.sentence_states, "threshold": least_confidence}
+    options: dict[str, Any] = {"read": metered.states_for(tenant_id), "threshold": least_confidence}
     options["several"] = length != "short"
     found = await extract(question, passages, metered.sentence_vectors, **options)
     draft = at_length(found, passages, length)
@@ -43,6 +46,7 @@ async def written(
     ask: Ask,
     prompt: PromptSetting = AS_SHIPPED,
     *,
+    tenant_id: UUID,
     uncited: bool = False,
     **options: Any,
 ) -> Draft:
@@ -67,7 +71,9 @@ async def written(
     answer = str(reply.fields["answer"]) if found else ""
     kept = "mark" if uncited else block.unsupported
     cited = await cite(answer, passages, metered.sentence_vectors, unsupported=kept, confirm=confirm)
-    draft = await _draft(str(inputs["question"]), cited, passages, reply, uncited=uncited)
+    draft = await _draft(
+        str(inputs["question"]), cited, passages, reply, uncited=uncited, read=metered.states_for(tenant_id)
+    )
     told: dict[str, Any] = {"signature": AnswerFromPassages.__name__, "instructions": signature.instructions}
     told |= {"uncited": uncited}
     return draft.model_copy(update={"prompt": Prompt(**told, inputs=inputs, demos=prompt.demos, calls=tuple(calls))})
@@ -84,14 +90,15 @@ def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]
     return confirm
 
 
-async def _draft(question: str, cited: Cited, passages: Sequence[Passage], reply: Reply, *, uncited: bool) -> Draft:
+async def _draft(
+    question: str, cited: Cited, passages: Sequence[Passage], reply: Reply, *, uncited: bool, read: Read
+) -> Draft:
     """Return the checked answer; one that nothing supports is an abstention, unless that is asked for."""
     spoken = reply.model_dump(include={"model", "usage", "cost", "fallback"})
     if uncited and cited.text and not cited.citations:
         return Draft(text=cited.text, sentences=cited.sentences, confidence=None, abstained=False, **spoken)
     if not cited.citations:
         return Draft(text=NOT_FOUND, confidence=None, abstained=True, **spoken)
-    embed, read = metered.sentence_vectors, metered.sentence_states
-    sure = await confidence(question, passages, embed, cited.citations, read=read)
+    sure = await confidence(question, passages, metered.sentence_vectors, cited.citations, read=read)
     supported = {"citations": cited.citations, "sentences": cited.sentences, "confidence": sure * cited.supported}
     return Draft(text=cited.text, abstained=False, **supported, **spoken)

@@ -27,7 +27,8 @@ async def use(occasion: Occasion, arguments: Mapping[str, Any]) -> Observation:
     if not passages:
         return Observation("nothing was found")
     inputs = told(persona, Preferences(), tenant_id, question=asked)
-    draft = await written(inputs, passages, await language_model(), partial(occasion.ask, role=persona.role))
+    ask = partial(occasion.ask, role=persona.role)
+    draft = await written(inputs, passages, await language_model(), ask, tenant_id=tenant_id)
     said = MARKER.sub("", draft.text)  # its numbers are of its own passages
     return Observation(f"{name} says: {said}", tuple(passages))
 

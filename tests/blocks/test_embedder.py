@@ -4,12 +4,13 @@ import asyncio
 import json
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -18,10 +19,15 @@ from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
 from blocks import embedder
 from blocks.embedder import Embedder, local_model
+from blocks.kept_states import KeptStates
+from kowai.embedding.encoder import TextEncoder
+from kowai.embedding.states import Encoded
 from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfigured
 from kowai.settings import settings
 from tests.kowai.tiny_bert import WIDTH, random_weights, write_model
 from tests.serving import handled
+
+TENANT = uuid4()
 
 
 @pytest.fixture(autouse=True)
@@ -103,20 +109,57 @@ async def test_an_endpoint_is_asked_in_its_own_terms(endpoint: Any) -> None:
 
 
 async def test_only_the_built_in_model_shows_the_states_of_tokens(endpoint: Any) -> None:
-    assert await remote(endpoint).read("a question", ["a text"]) is None
-    assert await Embedder(document_prefix="passage: ").read("a question", ["a text"]) is None
-    asked, encoded = await Embedder().read("a question", ["a longer text"]) or []
+    assert await remote(endpoint).read("a question", ["a text"], TENANT) is None
+    assert await Embedder(document_prefix="passage: ").read("a question", ["a text"], TENANT) is None
+    asked, encoded = await Embedder().read("a question", ["a longer text"], TENANT) or []
     assert (asked.states.shape, encoded.states.shape) == ((2, 4, 384), (2, 5, 384))
 
 
-async def test_a_question_is_read_once_to_search_for_it_and_to_judge_sentences() -> None:
-    embedder._read_question.cache_clear()  # pyright: ignore[reportPrivateUsage]
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the texts that were really read."""
+    texts, read = list[str](), TextEncoder.read
+
+    def counted(encoder: TextEncoder, wanted: Sequence[str]) -> list[Encoded]:
+        texts.extend(wanted)
+        return read(encoder, wanted)
+
+    monkeypatch.setattr(TextEncoder, "read", counted)
+    monkeypatch.setattr(embedder, "_recent", KeptStates(1_000_000, 600))
+    return texts
+
+
+async def test_a_question_is_read_once_to_search_for_it_and_to_judge_sentences(computed: list[str]) -> None:
     question = "Who reads a question twice?"
-    (vector,) = await Embedder().embed([question], purpose="query")
-    asked, *others = await Embedder().read(question, ["one", "two of them", "three"]) or []
+    (vector,) = await Embedder().embed([question], purpose="query", asker=TENANT)
+    asked, *others = await Embedder().read(question, ["one", "two of them", "three"], TENANT) or []
     assert np.array_equal(asked.vector, vector)
     assert [len(each.offsets) for each in others] == [3, 5, 3]
-    assert embedder._read_question.cache_info().hits == 1  # pyright: ignore[reportPrivateUsage]
+    assert sorted(computed) == sorted([question, "one", "two of them", "three"])
+
+
+async def test_what_one_tenant_has_had_read_is_read_again_for_another(computed: list[str]) -> None:
+    for tenant in (TENANT, TENANT, uuid4()):
+        assert await Embedder().read("a question", ["a text"], tenant)
+    assert sorted(computed) == ["a question", "a question", "a text", "a text"]
+
+
+async def test_a_question_of_nobody_is_not_kept(computed: list[str]) -> None:
+    await Embedder().embed(["a question"], purpose="query")
+    await Embedder().embed(["a question"], purpose="query", asker=TENANT)
+    assert computed == ["a question"]
+
+
+def test_states_are_kept_for_a_while_and_up_to_so_many_bytes() -> None:
+    small = Encoded(np.zeros(4, np.float32), np.zeros((1, 2), np.int64), np.zeros((2, 1, 4), np.float32))
+    size = sum(each.nbytes for each in small)
+    kept, forgetful, tiny = KeptStates(2 * size, 600), KeptStates(2 * size, 0), KeptStates(size - 1, 600)
+    for text in ("first", "second", "third"):
+        for states in (kept, forgetful, tiny):
+            states.put(TENANT, [text], [small])
+    assert [kept.get(TENANT, [text]) is not None for text in ("first", "second", "third")] == [False, True, True]
+    assert forgetful.get(TENANT, ["third"]) is None
+    assert tiny.get(TENANT, ["third"]) is None
 
 
 async def test_no_text_asks_nobody(endpoint: Any) -> None:
