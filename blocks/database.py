@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier
 from pydantic import Field, HttpUrl, SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from blocks.database_errors import hide, hide_values
 from blocks.lender import Lender
@@ -39,11 +39,8 @@ class Database(Block):
     url: SecretStr = Field(title="URL", description="postgresql://kowai_app:...@host/database; never the owner's.")
     pool_size: int = Field(default=10, ge=1, le=100, title="Pool size", description="Connections a process keeps open.")
 
-    def engine(self) -> AsyncEngine:
-        """Return this process's pool, one per event loop: a connection belongs to the loop that opened it."""
-        return self._lender().engine
-
     def _lender(self) -> Lender:
+        """Return this process's connections, of one event loop: a connection belongs to the loop that opened it."""
         lenders = _lenders.setdefault(asyncio.get_running_loop(), {})
         url = self.url.get_secret_value()
         if url not in lenders:
@@ -73,8 +70,14 @@ class Database(Block):
             yield connection
 
     @asynccontextmanager
+    async def platform_transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """Open one transaction for what belongs to no tenant. Raises DatabaseAway."""
+        async with self._telling(), self._lender().lend("begin") as connection:
+            yield connection
+
+    @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
-        """Open a connection for what belongs to no tenant. Raises DatabaseAway."""
+        """Open a connection for what belongs to no tenant, each statement by itself. Raises DatabaseAway."""
         async with self._telling(), self._lender().lend() as connection:
             yield connection
 

@@ -51,7 +51,7 @@ class Census(NamedTuple):
 async def take_census() -> Census:
     """Enter every tenant's rows in turn, and add up."""
     store, census = await database(), Census(*(Counter[str]() for _ in Census._fields))
-    async with store.engine().connect() as connection:
+    async with store.connection() as connection:
         tenants = (await connection.execute(select(col(Tenant.id), col(Tenant.suspended)))).all()
     census.tenants.update("suspended" if suspended else "active" for _, suspended in tenants)
     if not tenants:

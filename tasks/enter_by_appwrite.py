@@ -98,7 +98,7 @@ async def _answer(asking: asyncio.Task[Guest]) -> Guest | Unauthenticated:
 async def _ask(block: Appwrite, token: str) -> Guest:
     user = await find_user(block, token)
     named = select(col(Tenant.id), col(Tenant.name)).where(col(Tenant.name).in_(user.roles))
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         roles = {(row.id, row.name): user.roles[row.name] for row in await connection.execute(named)}
     return Guest(uuid5(USERS, f"{block.endpoint} {block.project} {user.id}"), user.name, roles)
 

@@ -60,7 +60,7 @@ async def mirror() -> int:
 async def switch(names: Sequence[str]) -> None:
     """Mirror the tenants of these names from now on, all that they have asked before too, and no others."""
     store = await database()
-    async with store.engine().begin() as connection:
+    async with store.platform_transaction() as connection:
         changed = (await connection.execute(SWITCH, {"names": list(names)})).all()
     for tenant_id, mirrored in changed:
         if mirrored:

@@ -52,7 +52,7 @@ async def begin_space(block: str) -> StoredSpace:
         raise NotFound(error.sentence) from error
     model = {"model": wanted.model, "dimensions": wanted.dimensions, "embedder": block}
     try:
-        async with (await database()).engine().begin() as connection:
+        async with (await database()).platform_transaction() as connection:
             await connection.execute(text(spaces.LOCK))
             await connection.execute(text(spaces.ABANDON))
             if await _same(connection, model) is None:
@@ -70,7 +70,7 @@ async def begin_space(block: str) -> StoredSpace:
 async def restore_space() -> StoredSpace:
     """Begin to make the space before the current one current again. Raises SpaceUnready where that cannot be."""
     try:
-        async with (await database()).engine().begin() as connection:
+        async with (await database()).platform_transaction() as connection:
             await connection.execute(text(spaces.LOCK))
             await connection.execute(text(spaces.ABANDON))
             row = (await connection.execute(text(spaces.KEPT))).one_or_none()
@@ -135,7 +135,7 @@ async def _hold(space: StoredSpace) -> None:
     by = await own_number()
     if by is None:
         return
-    async with (await database()).engine().begin() as connection:
+    async with (await database()).platform_transaction() as connection:
         held = (await connection.execute(text(spaces.HOLD), {"id": space.id, "by": by})).rowcount
     if not held:
         raise SpaceUnready(GIVEN_UP)
@@ -152,7 +152,7 @@ async def compare_spaces(tenant_ids: Sequence[UUID], space: StoredSpace, allowed
         asked = await _asked(tenant_id)
         old = await _recalls(asked, tenant_id, now, trial=False) if now else []
         found = found.with_tenant(old, await _recalls(asked, tenant_id, space, trial=True))
-    async with (await database()).engine().begin() as connection:
+    async with (await database()).platform_transaction() as connection:
         told = {"id": space.id, "evaluation": json.dumps(found.told(allowed_loss))}
         await connection.execute(text(spaces.EVALUATED), told)
     return found.accepts(allowed_loss)
@@ -213,16 +213,16 @@ async def drop_spaces(tenant_ids: Sequence[UUID], *, unfinished: bool = True) ->
 
     The one that was current last is kept for a while, and so is, unless `unfinished` ones go, what failed half-way.
     """
-    async with (await database()).engine().begin() as connection:
+    async with (await database()).platform_transaction() as connection:
         old = list(await connection.scalars(text(spaces.DROPPING), {"unfinished": unfinished}))
     if old:
         await asyncio.sleep(GRACE_SECONDS)
     for space_id in old:
-        async with (await database()).engine().begin() as connection:
+        async with (await database()).platform_transaction() as connection:
             await connection.execute(text(spaces.DROP_INDEX_OF), {"id": space_id})
         for tenant_id in tenant_ids:
             await _forget(tenant_id, space_id)
-        async with (await database()).engine().begin() as connection:
+        async with (await database()).platform_transaction() as connection:
             await connection.execute(text(spaces.GONE), {"id": space_id})
     return len(old)
 

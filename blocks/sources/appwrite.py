@@ -65,7 +65,7 @@ async def _project(bucket: str, tenant_id: UUID) -> Appwrite:
     project = await connections.appwrite()
     if project is None:
         raise SourceMissing("There is no project of Appwrite: save a block kowai-appwrite/kowai in Prefect.")
-    async with (await connections.database()).engine().connect() as connection:
+    async with (await connections.database()).connection() as connection:
         name = await connection.scalar(select(col(Tenant.name)).where(col(Tenant.id) == tenant_id))
     if not ID.fullmatch(bucket) or name is None or project.sources.get(bucket) != name:
         raise SourceForbidden(f"The block kowai-appwrite does not name {bucket!a} as a source of this tenant.")

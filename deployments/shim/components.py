@@ -83,7 +83,7 @@ async def _looked_at(check: Callable[[], Awaitable[str]]) -> Component:
 
 
 async def _database() -> str:
-    async with (await database()).engine().connect() as connection:
+    async with (await database()).connection() as connection:
         return f"PostgreSQL {await connection.scalar(text('show server_version'))}"
 
 

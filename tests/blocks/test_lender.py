@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from blocks.database import Database
 from kowai.errors import DatabaseAway, NotFound
+from kowai.spaces import LOCK, MAKE
 
 SESSION = text("select pg_backend_pid()")
 SET = text("select current_setting('app.tenant', true)")
@@ -84,3 +85,31 @@ async def test_more_transactions_than_there_are_connections_take_turns(store: Da
         assert len(set(sessions)) <= 2
     finally:
         await small.close()
+
+
+async def test_what_belongs_to_no_tenant_is_done_whole_or_not_at_all(store: Database, tenant: UUID) -> None:
+    kept = text("select count(*) from embedding_space")
+    async with store.connection() as connection:
+        before = await connection.scalar(kept)
+
+    async def work() -> None:
+        async with store.platform_transaction() as connection:
+            made = {"model": "half", "dimensions": 3, "embedder": "half"}
+            await connection.execute(text(MAKE), made)
+            assert await connection.scalar(kept) == (before or 0) + 1
+            raise NotFound("There is no such thing.")
+
+    with pytest.raises(NotFound):
+        await work()
+    async with store.connection() as connection:
+        assert await connection.scalar(kept) == before
+
+
+async def test_a_lock_of_the_platform_is_held_until_its_transaction_ends(store: Database) -> None:
+    free = text("select pg_try_advisory_xact_lock(4072002)")
+    async with store.platform_transaction() as connection:
+        await connection.execute(text(LOCK))
+        async with store.connection() as other:
+            assert not await other.scalar(free)
+    async with store.connection() as other:
+        assert await other.scalar(free)

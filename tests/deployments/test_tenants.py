@@ -119,7 +119,7 @@ async def test_erasing_empties_every_table_removes_the_files_and_leaves_the_othe
     assert not any((await rows_of(people, other_tenant)).values())
     assert not (bucket().folder / str(other_tenant)).exists()
     assert (await rows_of(people, tenant))["source"] == 1
-    async with people.database.engine().connect() as connection:
+    async with people.database.connection() as connection:
         assert await connection.scalar(text("select count(*) from tenant where name = 'other'")) == 0
 
 

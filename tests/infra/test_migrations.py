@@ -71,5 +71,5 @@ async def test_a_missing_tenant_is_an_error_and_never_everything(store: Database
     async with store.transaction(tenant) as connection:
         await connection.execute(insert(Source).values(id=uuid4(), tenant_id=tenant, uri="mine"))
     with pytest.raises(ProgrammingError, match="no tenant is set"):
-        async with store.engine().begin() as connection:
+        async with store.platform_transaction() as connection:
             await connection.execute(text("select * from source"))
