@@ -9,7 +9,7 @@ from deployments.commands.api import Api, Refused
 from deployments.commands.tally import Tally
 from kowai.errors import SourceForbidden, SourceMissing
 
-FILES_PER_BATCH = 20
+FILES_PER_BATCH = 100  # each request is an ingestion, whose begin and end keep the embedder waiting
 RECORDS_PER_BATCH = 200
 BATCH_BYTES = 20_000_000
 REFUSALS_OF_ONE = (400, 413, 415, 422)  # the fault lies in a document, not in the caller or the server

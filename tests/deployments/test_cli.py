@@ -276,11 +276,11 @@ def test_a_folder_is_uploaded_file_by_file_under_absolute_paths(ask: Run, stand_
     assert "accepted" in outcome.out
 
 
-def test_files_travel_in_batches_of_twenty(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
-    for number in range(45):
+def test_files_travel_in_batches_of_a_hundred(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
+    for number in range(205):
         (tmp_path / f"{number}.md").write_text(f"document {number}")
     assert ask("ingest", str(tmp_path / "*.md")).code == 0
-    assert [len(files) for _, files, _ in stand_in.seen] == [20, 20, 5]
+    assert [len(files) for _, files, _ in stand_in.seen] == [100, 100, 5]
 
 
 def test_batches_are_bounded_in_bytes_and_a_large_file_travels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +312,7 @@ def test_one_refused_file_does_not_take_its_batch_along(ask: Run, stand_in: Stan
 
 
 def test_a_wrong_key_stops_an_ingestion_at_once(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
-    for number in range(45):
+    for number in range(205):
         (tmp_path / f"{number}.md").write_text(f"document {number}")
     stand_in.replies = [(401, {"error": {"code": "unauthenticated", "message": "This API key is wrong."}})]
     outcome = ask("ingest", str(tmp_path / "*.md"))
