@@ -1,4 +1,4 @@
-"""What PostgreSQL says about a statement that failed, without the values it repeats: it ends in logs and in Prefect."""
+"""What PostgreSQL says about a statement that failed, without the values: it ends in logs and, pickled, in Prefect."""
 
 import re
 from typing import Any
@@ -25,14 +25,14 @@ def _hide(context: ExceptionContext) -> None:
     if isinstance(error, psycopg.Error) and error.sqlstate:
         told = hide(error)
         if (shown := context.sqlalchemy_exception) is not None:
-            shown.args = (f"({type(error).__name__}) {told}",)
+            shown.args, shown.params = (f"({type(error).__name__}) {told}",), None
             shown.statement = LITERAL.sub("'...'", shown.statement or "")
 
 
 def hide(error: psycopg.Error) -> str:
-    """Take the values out of what the driver says; return the rest."""
-    if error.sqlstate:
-        error.args = (without_values(error),)
+    """Take the values out of what the driver says, and what it knows beyond that; return the rest."""
+    if error.sqlstate and error.diag.message_primary is not None:
+        error.__init__(without_values(error))
     return str(error)
 
 

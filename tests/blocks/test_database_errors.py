@@ -3,12 +3,14 @@
 import traceback
 from uuid import UUID
 
+import cloudpickle
 import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from blocks.database import Database
+from blocks.lender import driver_of
 
 PLANTED = "carmen planted"
 TABLE = "create temporary table held (a text check (length(a) < 3), b text not null default '', c text unique)"
@@ -41,6 +43,7 @@ async def test_an_error_names_its_kind_and_shows_no_value(
         await failing(store, tenant, statement)
     told = "".join(traceback.format_exception(failed.value)) + repr(failed.value) + repr(failed.value.orig)
     assert PLANTED not in told
+    assert PLANTED.encode() not in cloudpickle.dumps(failed.value)  # as Prefect keeps what a run failed with
     assert sqlstate in str(failed.value)
     assert isinstance(failed.value.orig, psycopg.Error)
     assert failed.value.orig.sqlstate == sqlstate
@@ -49,3 +52,21 @@ async def test_an_error_names_its_kind_and_shows_no_value(
 async def test_a_constraint_is_named_with_its_table(store: Database, tenant: UUID) -> None:
     with pytest.raises(DBAPIError, match=r"23514 .*, table held, constraint held_a_check"):
         await failing(store, tenant, "insert into held (a) values (:planted)")
+
+
+async def failing_below(store: Database, tenant: UUID, statement: str) -> None:
+    async with store.transaction(tenant) as connection:
+        driver = driver_of(connection)
+        await driver.execute(TABLE.encode())
+        await driver.execute(statement.replace(":planted", "%(planted)s").encode(), {"planted": PLANTED})
+
+
+@pytest.mark.parametrize(("sqlstate", "statement"), FAILING)
+async def test_nor_does_an_error_of_the_driver_alone(
+    store: Database, tenant: UUID, sqlstate: str, statement: str
+) -> None:
+    with pytest.raises(psycopg.Error, match=sqlstate) as failed:
+        await failing_below(store, tenant, statement)
+    assert PLANTED not in str(failed.value) + repr(failed.value)
+    assert PLANTED.encode() not in cloudpickle.dumps(failed.value)
+    assert failed.value.sqlstate == sqlstate

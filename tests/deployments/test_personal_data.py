@@ -1,15 +1,30 @@
 """Personal data that somebody plants in documents and questions reaches no provider, no log and no Prefect."""
 
+import asyncio
+import base64
 import json
 import logging
-from collections.abc import Callable
+import re
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
-from prefect.settings import PREFECT_HOME
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import (
+    PREFECT_HOME,
+    PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
+from prometheus_client import generate_latest
+from psycopg import sql
+from sqlalchemy import make_url
 
 from deployments.shim.answers import read_answer
 from flows.answer import answer_query
@@ -33,11 +48,29 @@ QUESTION = f"To whom does one write who brews tea at night? I am {PLANTED['email
 SPOKEN = "Whoever brews tea at night writes to <EMAIL_1> or calls <PHONE_1> [1]."
 REPLY = f"[[ ## found ## ]]\nTrue\n\n[[ ## answer ## ]]\n{SPOKEN}\n\n[[ ## completed ## ]]"
 
+BASE64 = re.compile(r"[A-Za-z0-9+/]{40,}")
+
 Use = Callable[..., None]
 
 
 def leaks(text: str) -> list[str]:
     return [name for name, value in PLANTED.items() if value in text]
+
+
+async def kept_by_prefect(*signs: str) -> str:
+    """Return all that Prefect's database and files hold, once every sign is among it; what is pickled is laid open."""
+    url, home = PREFECT_SERVER_DATABASE_CONNECTION_URL.value(), Path(PREFECT_HOME.value())
+    rows = ""
+    async with asyncio.timeout(120):
+        while not all(sign in rows for sign in signs):
+            await asyncio.sleep(0.2)
+            await APILogHandler.aflush()
+            with closing(sqlite3.connect(make_url(str(url)).database or "")) as connection:
+                rows = "\n".join(connection.iterdump())
+    files = b"\n".join(path.read_bytes() for path in home.rglob("*") if path.is_file()).decode(errors="ignore")
+    runs = BASE64.findall((rows + files).replace("\\n", ""))
+    opened = [base64.b64decode(run[at : at + (len(run) - at) // 4 * 4]) for run in runs for at in range(4)]
+    return rows + files + b"\n".join(opened).decode(errors="ignore")
 
 
 async def test_what_is_planted_reaches_neither_the_model_nor_the_logs_and_comes_back_in_the_answer(
@@ -61,20 +94,68 @@ async def test_what_is_planted_reaches_neither_the_model_nor_the_logs_and_comes_
     assert leaks("".join(capfd.readouterr()) + caplog.text) == []
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Generator[None]:
+    """Let Prefect keep what it keeps in a folder of the test's own."""
+    kept = {PREFECT_HOME: tmp_path / "prefect", PREFECT_LOCAL_STORAGE_PATH: tmp_path / "prefect" / "storage"}
+    with temporary_settings(kept):
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("home")
 async def test_prefects_database_holds_nothing_of_it_whatever_the_model_replies(
     store: Any, tenant: UUID, use: Use, model_server: ModelServer, tmp_path: Path
 ) -> None:
     use(model_server.target())
     (tmp_path / "night.md").write_text(DOCUMENT)
     with prefect_test_harness(server_startup_timeout=180):
-        home = PREFECT_HOME.value()
         ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
         await ingest_stored(ingestion_id, tenant)
         for reply in (REPLY, f"no form {PLANTED['email']}", "[[ ## found ## ]]\nmaybe <EMAIL_1>\n\n"):
             model_server.default = Act(content=reply)
             query_id = await receive_query(Inquiry(f"{QUESTION} {len(reply)}"), tenant)
-            await answer_query(query_id, tenant, return_state=True)
+            await answer_query(query_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues]
             assert (await read_answer(query_id, tenant)).status in ("done", "failed")
-    held = b"".join(path.read_bytes() for path in Path(home).rglob("*") if path.is_file())
-    assert leaks(held.decode(errors="ignore")) == []
+        held = await kept_by_prefect("answer-query")
+    assert leaks(held) == []
+
+
+PLAIN = "violet zebras hum lullabies"  # nothing that masking would know
+
+
+@contextmanager
+def refusing(database_url: str, table: str) -> Generator[None]:
+    """Let the database refuse every new row of a table; its message holds that row."""
+    change = sql.SQL("alter table {} {} constraint refused")
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(change.format(sql.Identifier(table), sql.SQL("add")) + sql.SQL(" check (false) not valid"))
+        try:
+            yield
+        finally:
+            owner.execute(change.format(sql.Identifier(table), sql.SQL("drop")))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+async def test_a_row_that_the_database_refuses_reaches_neither_prefect_nor_logs_nor_metrics(
+    store: Any, tenant: UUID, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: Any
+) -> None:
+    caplog.set_level(logging.INFO)
+    (tmp_path / "night.md").write_text(f"{DOCUMENT}\nAt night {PLAIN}.\n")
+    with prefect_test_harness(server_startup_timeout=180):
+        ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
+        with refusing(database_url, "chunk"):
+            await ingest_stored(ingestion_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues]
+        again = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
+        await ingest_stored(again, tenant)
+        for asked, table in ((f"{QUESTION} Who hums? {PLAIN}", "answer"), (f"What hums? {PLAIN}", "event")):
+            query_id = await receive_query(Inquiry(asked), tenant)
+            with refusing(database_url, table):
+                state = await answer_query(query_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+            assert state.is_failed()
+        held = await kept_by_prefect("23514", "table chunk", "table answer", "table event")
+    told = "".join(capfd.readouterr()) + caplog.text
+    assert "23514" in told
+    for text in (held, told, generate_latest().decode()):
+        assert (leaks(text), PLAIN in text) == ([], False)
