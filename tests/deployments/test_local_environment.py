@@ -81,13 +81,16 @@ def test_an_exported_url_of_our_own_server_does_not_make_it_the_users(
 
 
 def test_the_users_own_database_replaces_the_embedded_one(place: Layout) -> None:
-    names = [child.name for child in children(place, settings(database_url="postgresql://owner@db/kowai"))]
-    assert names == ["schema", "prefect", "worker", "shim"]
+    own = settings(state=place.root, database_url="postgresql://owner@db/kowai")
+    assert [child.name for child in children(place, own)] == ["model", "schema", "prefect", "worker", "shim"]
 
 
-def test_everything_embedded_starts_in_this_order(place: Layout) -> None:
-    names = [child.name for child in children(place, settings())]
-    assert names == ["initdb", "postgres", "schema", "prefect", "worker", "shim"]
+def test_everything_embedded_starts_in_this_order_and_the_model_is_built_once(place: Layout) -> None:
+    embedded = settings(state=place.root)
+    order = ["initdb", "postgres", "schema", "prefect", "worker", "shim"]
+    assert [child.name for child in children(place, embedded)] == ["model", *order]
+    embedded.models.mkdir()
+    assert [child.name for child in children(place, embedded)] == order
 
 
 def test_a_proxy_of_the_user_is_not_asked_for_this_computer(place: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,9 +109,9 @@ async def test_reading_again_costs_nothing_and_a_change_is_a_new_version(
     embedded: list[str] = []
     embed = Embedder.embed
 
-    async def counted(self: Embedder, texts: list[str], *, purpose: Purpose) -> Any:
+    async def counted(self: Embedder, texts: list[str], *, purpose: Purpose, **asker: Any) -> Any:
         embedded.extend(texts)
-        return await embed(self, texts, purpose=purpose)
+        return await embed(self, texts, purpose=purpose, **asker)
 
     monkeypatch.setattr(Embedder, "embed", counted)
     again = await ingested(tenant, folder)
