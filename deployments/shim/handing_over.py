@@ -1,8 +1,8 @@
 """What is stored for a worker, once for a key of the caller's own, together with the run that is to carry it out."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Request
@@ -22,9 +22,13 @@ class Task(NamedTuple):
     asked: list[Any]
 
 
-async def hand_over(
-    task: Task, store: Callable[[Along], Awaitable[UUID]], caller: Principal, repeats: Repeats, request: Request
-) -> UUID:
+class Store(Protocol):
+    """Store a subject, and what is to go along with it in the same transaction; return its id."""
+
+    def __call__(self, *, along: Along) -> Awaitable[UUID]: ...
+
+
+async def hand_over(task: Task, store: Store, caller: Principal, repeats: Repeats, request: Request) -> UUID:
     """Store a subject with its run's record in one transaction, hand it to a worker and return its id.
 
     A request that comes again under the caller's key stores nothing, and its run is begun if it was not yet.
@@ -32,7 +36,7 @@ async def hand_over(
     opened = Opening(task.deployment, caller.tenant_id, datetime.now(UTC), "SCHEDULED")
 
     async def receive(claimed: Claim | None) -> UUID:
-        return await store(opened._replace(claimed=claimed).along(task.parameter))
+        return await store(along=opened._replace(claimed=claimed).along(task.parameter))
 
     subject_id, _ = await repeats.once([task.deployment, *task.asked], caller, receive)
     runs: Runs = request.app.state.runs

@@ -1,6 +1,7 @@
 """Evaluations: begin one, follow it, read what it found, and accept it as what later ones are compared with."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,7 +22,6 @@ from kowai.personas import askable
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.evaluations import Trial, receive_evaluation
-from tasks.outbox import Along
 from tasks.quote_evaluation import quote_evaluations
 from tasks.suites import find_suite
 
@@ -118,10 +118,7 @@ async def add_evaluation(
     if new.dry_run:
         response.status_code = 200
         return await quote_evaluations([trial], caller.tenant_id)
-
-    async def store(along: Along) -> UUID:
-        return await receive_evaluation(trial, caller.tenant_id, along=along)
-
+    store = partial(receive_evaluation, trial, caller.tenant_id)
     task = Task(DEPLOYMENT, "evaluation_id", [new.model_dump(mode="json")])
     evaluation_id = await hand_over(task, store, caller, repeats, request)
     return EvaluationView.model_validate(await _head(evaluation_id, caller.tenant_id))

@@ -1,6 +1,7 @@
 """Optimisations: personas that learn better prompts from suites, within a budget and through the gate."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -18,7 +19,6 @@ from kowai.optimisers import optimisers
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.optimise import Wish, receive_optimisation
-from tasks.outbox import Along
 from tasks.quote_optimisation import quote_optimisation
 from tasks.suites import find_suite
 
@@ -86,10 +86,7 @@ async def add_optimisation(
     if new.dry_run:
         response.status_code = 200
         return await quote_optimisation(wish, caller.tenant_id)
-
-    async def store(along: Along) -> UUID:
-        return await receive_optimisation(wish, caller.tenant_id, along=along)
-
+    store = partial(receive_optimisation, wish, caller.tenant_id)
     task = Task(DEPLOYMENT, "optimisation_id", [new.model_dump(mode="json")])
     optimisation_id = await hand_over(task, store, caller, repeats, request)
     return await _optimisation(optimisation_id, caller.tenant_id)

@@ -57,7 +57,7 @@ async def list_spaces(caller: Keeper) -> Spaces:
 async def reindex(wanted: Reindexing, caller: Keeper, request: Request, repeats: Repeatable) -> Spaces:
     """Build the embedder's space beside the current one, for all tenants, and switch when it is as good."""
 
-    async def store(along: Along) -> UUID:
+    async def store(*, along: Along) -> UUID:
         with traced():
             space = await begin_space(wanted.embedder)
         async with (await database()).transaction(caller.tenant_id) as connection:

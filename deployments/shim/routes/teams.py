@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,7 +20,6 @@ from deployments.shim.team_views import LISTED, TeamLine, TeamView, read_team, r
 from kowai.quotes import Quote
 from kowai.teams.plan import TeamLimits
 from tasks.event_log import read_facts
-from tasks.outbox import Along
 from tasks.quote_team import quote_team
 from tasks.teams import AUTO, Assignment, cancel_team, receive_team
 
@@ -63,10 +63,7 @@ async def add_team(
     if new.dry_run:
         response.status_code = 200
         return await quote_team(assignment, caller.tenant_id)
-
-    async def store(along: Along) -> UUID:
-        return await receive_team(assignment, caller.tenant_id, along=along)
-
+    store = partial(receive_team, assignment, caller.tenant_id)
     task = Task(DEPLOYMENT, "team_id", [new.model_dump(mode="json")])
     team_id = await hand_over(task, store, caller, repeats, request)
     return await read_team(team_id, caller.tenant_id)

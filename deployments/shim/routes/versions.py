@@ -1,6 +1,7 @@
 """Versions of settings: stored as candidates, put through the gate, rolled back."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -18,7 +19,6 @@ from kowai.errors import NotFound
 from kowai.gate import Comparison
 from kowai.quotes import Quote
 from kowai.versions import KINDS, SPACE
-from tasks.outbox import Along
 from tasks.quote_evaluation import quote_promotion
 from tasks.suites import find_suite
 from tasks.versions import receive_version
@@ -129,10 +129,7 @@ async def add_promotion(
         response.status_code = 200
         suite_id = await find_suite(new.suite, caller.tenant_id)
         return await quote_promotion(new.version_id, suite_id, caller.tenant_id)
-
-    async def store(along: Along) -> UUID:
-        return await begin_promotion(new.version_id, new.suite, caller, along)
-
+    store = partial(begin_promotion, new.version_id, new.suite, caller)
     task = Task(DEPLOYMENT, "promotion_id", [new.model_dump(mode="json")])
     promotion_id = await hand_over(task, store, caller, repeats, request)
     return await _promotion(promotion_id, caller.tenant_id)
