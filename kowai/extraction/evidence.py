@@ -14,7 +14,7 @@ MOST_SENTENCES = 400
 MOST_CHARACTERS = 50_000
 PREFIX = 4
 ALIKE = 0.6
-QUOTED_QUESTION = re.compile(r'["“„«][^"“”„«»]*[?？]["“”»]')  # an example of asking, which holds the words of a question
+QUOTED_QUESTION = re.compile(r'["“„«][^"“”„«»]*[?？]["“”»]')  # holds a question's words, and answers none
 
 
 class Quotable(NamedTuple):

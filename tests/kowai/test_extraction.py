@@ -150,9 +150,9 @@ def test_opposites_are_known_by_pair_and_by_prefix() -> None:
 
 @pytest.mark.parametrize("question", ["What is Kelp", "what's kelp?", "What does 'kelp' mean?", "Define kelp."])
 async def test_who_asks_what_something_is_gets_the_sentence_that_says_so(question: str) -> None:
-    text = "Kelp grows fast. Much kelp was cut. Kelp is a brown seaweed of cold seas, as tall as trees. Kelp feeds otters."
+    text = "Kelp grows fast. Much kelp was cut. Kelp is a brown seaweed of cold seas, tall as trees. It feeds otters."
     draft = await extract(question, [passage(text)], embed, threshold=0.0)
-    assert draft.citations[0].quote == "Kelp is a brown seaweed of cold seas, as tall as trees."
+    assert draft.citations[0].quote == "Kelp is a brown seaweed of cold seas, tall as trees."
 
 
 async def test_who_asks_for_more_than_what_something_is_is_not_put_off_with_that() -> None:
