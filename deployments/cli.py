@@ -7,6 +7,7 @@ import typer
 
 from deployments.commands import (
     allowing,
+    approving,
     asking,
     auditing,
     batching,
@@ -62,7 +63,7 @@ CONTENTS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         conversing.feedback,
         teaming.team,
         teaming.teams,
-        batching.app,
+        batching.batch,
     ),
     "Knowledge": (
         ingesting.ingest,
@@ -89,6 +90,9 @@ CONTENTS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     ),
     "Costs, limits and access": (
         spending.costs,
+        approving.approvals,
+        approving.approve,
+        approving.decline,
         counting.analytics,
         allowing.allowances,
         guarding.guards,

@@ -1,25 +1,27 @@
 """Evaluate personas on a suite: answer and measure case by case, then compare with the last accepted evaluation."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from prefect import flow
-from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.answer import answer_query
 from flows.ask import PersonaName
+from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.errors import EvaluationBroken
-from kowai.quotes import Quote
 from kowai.settings import settings
+from tasks.approvals import offer, offered, offered_by_run
 from tasks.conclude import conclude_evaluation
 from tasks.evaluations import Trial, bury_item, receive_evaluation
 from tasks.measure import measure
 from tasks.quote import show_quote
 from tasks.quote_evaluation import quote_evaluations
 from tasks.receive import find_tenant
+from tasks.step import own_run
 from tasks.suites import find_suite, newest_suites
 from tasks.turns import claim_item, close_item, held
 
@@ -35,6 +37,7 @@ async def evaluate(
     judged: bool = True,
     candidates: list[UUID] = [],  # noqa: B006 -- becomes the form's default
     dry_run: bool = False,
+    approve_above: ApproveAbove = A_DOLLAR,
 ) -> Any:
     """Ask the questions of a suite, measure the answers, and end as Completed, Regressed or, when broken, Failed.
 
@@ -45,30 +48,42 @@ async def evaluate(
         candidates: Versions of settings, each evaluated by itself in place of what is live; empty: what is live.
         judged: Also let the model of the role judge rate each answer, if a target of the language model names it.
         dry_run: Only say how many tokens, dollars and minutes it would take.
+        approve_above: Wait for somebody's approval here when it could cost more than this, in US dollars.
     """
     tenant_id = await find_tenant(tenant)
-    suites = [await find_suite(suite, tenant_id)] if suite else await newest_suites(tenant_id)
-    run = FlowRunContext.get()
-    own_id = run.flow_run.id if run and run.flow_run else None
-    trials = [
-        Trial(suite_id, personas, judged, versions=[candidate] if candidate else [])
-        for suite_id in suites
-        for candidate in candidates or [None]
-    ]
-    if dry_run:
-        return quoted(await show_quote(await quote_evaluations(trials, tenant_id)))
-    only = own_id if len(trials) == 1 else None  # a run that is started again is the same evaluation
-    outcomes: list[str] = []
-    for trial in trials:
-        evaluation_id = await receive_evaluation(trial, tenant_id, only)
-        outcomes.append(await carry_out(evaluation_id, tenant_id))
-    return ending(outcomes)
+    begun = await offered_by_run(tenant_id)  # started again it evaluates the same, whatever is newest
+    if not begun:
+        suites = [await find_suite(suite, tenant_id)] if suite else await newest_suites(tenant_id)
+        trials = [
+            Trial(suite_id, personas, judged, versions=[candidate] if candidate else [])
+            for suite_id in suites
+            for candidate in candidates or [None]
+        ]
+        if not trials:
+            return ending([])
+        quote = (await quote_evaluations(trials, tenant_id)).above(approve_above)
+        if dry_run:
+            return quoted(await show_quote(quote))
+        begun = [await receive_evaluation(trial, tenant_id, _own_id(trial)) for trial in trials]
+        await offer(begun, offered("evaluate", quote), tenant_id)
+    return await _evaluate(begun, tenant_id)
 
 
 @flow(name="evaluate", persist_result=False)
 async def run_evaluation(evaluation_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored evaluation."""
-    return ending([await carry_out(evaluation_id, tenant_id)])
+    return await _evaluate([evaluation_id], tenant_id)
+
+
+async def _evaluate(evaluation_ids: Sequence[UUID], tenant_id: UUID) -> Any:
+    end = await withheld(evaluation_ids, tenant_id)
+    return end or ending([await carry_out(evaluation_id, tenant_id) for evaluation_id in evaluation_ids])
+
+
+def _own_id(trial: Trial) -> UUID | None:
+    """Return the same id for a trial whenever its run is started again."""
+    run_id = own_run()
+    return uuid5(run_id, " ".join(map(str, (trial.suite_id, *trial.versions)))) if run_id else None
 
 
 async def carry_out(evaluation_id: UUID, tenant_id: UUID) -> str:
@@ -89,11 +104,6 @@ async def _work_through(evaluation_id: UUID, tenant_id: UUID) -> None:
             except Exception as error:
                 await bury_item(item_id, tenant_id, error)
         await close_item(item_id, tenant_id)
-
-
-def quoted(quote: Quote) -> Any:
-    """Return the state of a run that only said what it would take."""
-    return Completed(name="Quoted", message=quote.sentence)
 
 
 def ending(outcomes: list[str]) -> Any:

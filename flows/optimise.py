@@ -4,18 +4,19 @@ from typing import Any
 from uuid import UUID
 
 from prefect import flow
-from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.ask import OnePersona
-from flows.evaluate import quoted
 from flows.promote import run_promotion
+from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.suites import Limits
+from tasks.approvals import offered
 from tasks.optimise import Wish, improve, receive_optimisation
 from tasks.promote import receive_promotion
 from tasks.quote import show_quote
 from tasks.quote_optimisation import quote_optimisation
 from tasks.receive import find_tenant
+from tasks.step import own_run
 from tasks.suites import find_suite
 
 DOLLARS, MINUTES = 1.0, 60.0
@@ -31,6 +32,7 @@ async def optimise(
     *,
     tenant: str = "default",
     dry_run: bool = False,
+    approve_above: ApproveAbove = A_DOLLAR,
 ) -> Any:
     """Search a better prompt within a budget; end as Promoted, Refused, No gain or, when broken, Failed.
 
@@ -42,20 +44,23 @@ async def optimise(
         minutes: How long the search may take.
         tenant: Whose answers it is for.
         dry_run: Only say how many dollars and minutes it could take.
+        approve_above: Wait for somebody's approval here when it could cost more than this, in US dollars.
     """
     tenant_id = await find_tenant(tenant)
-    run = FlowRunContext.get()
-    own_id = run.flow_run.id if run and run.flow_run else None
     limits = Limits.model_validate({"dollars": dollars, "minutes": minutes})
     wish = Wish(persona, await find_suite(suite, tenant_id), optimiser, limits)
+    quote = (await quote_optimisation(wish, tenant_id)).above(approve_above)
     if dry_run:
-        return quoted(await show_quote(await quote_optimisation(wish, tenant_id)))
-    return await run_optimisation.fn(await receive_optimisation(wish, tenant_id, own_id), tenant_id)
+        return quoted(await show_quote(quote))
+    along = offered("optimise", quote)
+    return await run_optimisation.fn(await receive_optimisation(wish, tenant_id, own_run(), along=along), tenant_id)
 
 
 @flow(name="optimise", persist_result=False)
 async def run_optimisation(optimisation_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored optimisation; the promotion of what it finds has the same id."""
+    if (end := await withheld([optimisation_id], tenant_id)) is not None:
+        return end
     found = await improve(optimisation_id, tenant_id)
     if found is None:
         return Completed(name="No gain", message="No prompt was better than today's: see the optimisation's artifact.")

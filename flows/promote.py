@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from prefect import flow
-from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.evaluate import carry_out, quoted
+from flows.evaluate import carry_out
 from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
+from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.errors import EvaluationBroken
+from tasks.approvals import offered
 from tasks.claim import at_work
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.give_up import retire_space
@@ -21,11 +22,19 @@ from tasks.quote_evaluation import quote_promotion
 from tasks.receive import find_all_tenants, find_tenant
 from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces
 from tasks.spaces import StoredSpace
+from tasks.step import own_run
 from tasks.suites import find_suite
 
 
 @flow(name="promote", persist_result=False)
-async def promote(version: UUID, suite: str, tenant: str = "default", *, dry_run: bool = False) -> Any:
+async def promote(
+    version: UUID,
+    suite: str,
+    tenant: str = "default",
+    *,
+    dry_run: bool = False,
+    approve_above: ApproveAbove = A_DOLLAR,
+) -> Any:
     """Evaluate a candidate and the incumbent on the same suite; end as Promoted, Refused or, when broken, Failed.
 
     Args:
@@ -33,20 +42,23 @@ async def promote(version: UUID, suite: str, tenant: str = "default", *, dry_run
         suite: The name or id of the suite that decides.
         tenant: Whose answers it is for.
         dry_run: Only say how many tokens, dollars and minutes it would take.
+        approve_above: Wait for somebody's approval here when it could cost more than this, in US dollars.
     """
     tenant_id = await find_tenant(tenant)
     suite_id = await find_suite(suite, tenant_id)
+    quote = (await quote_promotion(version, suite_id, tenant_id)).above(approve_above)
     if dry_run:
-        return quoted(await show_quote(await quote_promotion(version, suite_id, tenant_id)))
-    run = FlowRunContext.get()
-    own_id = run.flow_run.id if run and run.flow_run else None
-    promotion_id = await receive_promotion(version, suite_id, tenant_id, own_id)
+        return quoted(await show_quote(quote))
+    along = offered("promote", quote)
+    promotion_id = await receive_promotion(version, suite_id, tenant_id, own_run(), along=along)
     return await run_promotion.fn(promotion_id, tenant_id)
 
 
 @flow(name="promote", persist_result=False)
 async def run_promotion(promotion_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored promotion."""
+    if (end := await withheld([promotion_id], tenant_id)) is not None:
+        return end
     candidacy, objection = await read_candidacy(promotion_id, tenant_id), None
     if candidacy is not None:
         personas = (candidacy.persona,) if candidacy.persona else ()

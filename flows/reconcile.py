@@ -5,6 +5,7 @@ from uuid import UUID
 from prefect import flow
 
 from flows.ingest import ingest_stored
+from tasks.approvals import decline_overdue
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.give_up import abandon_spaces
@@ -39,6 +40,7 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
         await ingest_stored.fn(ingestion_id, tenant_id)
     mended["ingestions that nobody worked on"] = len(ingestions)
     mended["chunks that had no vector"] = await mend_vectors(tenant_id)
+    mended["approvals that nobody gave in time"] = await decline_overdue(tenant_id)
     mended["documents not yet compared"] = await compare_documents(tenant_id)
     mended["originals of deleted documents"] = await remove_originals(tenant_id)
     await remove_files(tenant_id)

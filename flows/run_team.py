@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from prefect import flow
-from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.evaluate import quoted
+from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.errors import KowaiError
 from kowai.teams.outcome import Ending
 from tasks.admit import admit
+from tasks.approvals import offered
 from tasks.compose import compose
 from tasks.consult import consult
 from tasks.draw_plan import Course, chart_course
@@ -19,6 +19,7 @@ from tasks.quote import show_quote
 from tasks.quote_team import quote_team
 from tasks.receive import find_tenant
 from tasks.record import record_answer, record_failure, record_refusal
+from tasks.step import own_run
 from tasks.team_steps import StepTimeout, Work, begin_step, close_step
 from tasks.teams import (
     AUTO,
@@ -38,7 +39,14 @@ class TeamFailed(KowaiError):
 
 
 @flow(name="run-team", persist_result=False)
-async def run_team(question: str, plan: str = AUTO, tenant: str = "default", *, dry_run: bool = False) -> Any:
+async def run_team(
+    question: str,
+    plan: str = AUTO,
+    tenant: str = "default",
+    *,
+    dry_run: bool = False,
+    approve_above: ApproveAbove = A_DOLLAR,
+) -> Any:
     """Answer a question by several personas that build on one another; end as Done, Partial, Refused or Failed.
 
     Args:
@@ -46,20 +54,23 @@ async def run_team(question: str, plan: str = AUTO, tenant: str = "default", *, 
         plan: YAML with `steps`, each with id, persona, task, needs, tools; 'auto' lets the planner draw it up.
         tenant: Whose documents answer.
         dry_run: Only say how many tokens, dollars and minutes it could take.
+        approve_above: Wait for somebody's approval here when it could cost more than this, in US dollars.
     """
     tenant_id = await find_tenant(tenant)
     assignment = Assignment(question, plan)
+    quote = (await quote_team(assignment, tenant_id)).above(approve_above)
     if dry_run:
-        return quoted(await show_quote(await quote_team(assignment, tenant_id)))
-    run = FlowRunContext.get()
-    own_id = run.flow_run.id if run and run.flow_run else None  # a run that is started again is the same team
-    team_id = await receive_team(assignment, tenant_id, own_id)
+        return quoted(await show_quote(quote))
+    own_id = own_run()  # a run that is started again is the same team
+    team_id = await receive_team(assignment, tenant_id, own_id, along=offered("run-team", quote))
     return await run_stored_team.fn(team_id, tenant_id)
 
 
 @flow(name="run-team", persist_result=False)
 async def run_stored_team(team_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored team: draw up its plan if it has none, then its steps level by level, and conclude."""
+    if (end := await withheld([team_id], tenant_id)) is not None:
+        return end
     if not await open_team(team_id, tenant_id):
         return Completed(message="This team had ended before.")
     try:

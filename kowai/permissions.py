@@ -28,7 +28,7 @@ LEAST_ROLE = {
     # Keep it running.
     "documents.delete": "operator",
     "documents.review": "operator",
-    "batches.approve": "operator",
+    "spending.approve": "operator",
     "events.read": "operator",
     "policies.read": "operator",
     "policies.write": "operator",

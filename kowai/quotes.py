@@ -28,22 +28,28 @@ class Quote(Value):
     basis: Literal["experience", "assumption", "limits"]
     model: str
     left_today: Dollars
+    approve_above: Dollars | None = None
+    needs_approval: bool = False
 
     @property
     def sentence(self) -> str:
         worst = "an unknown price" if self.worst_dollars is None else f"${self.worst_dollars:,.4f}"
         left = f"${self.left_today:,.2f} are left today"
         minutes = "an unknown number of minutes" if self.minutes is None else f"{self.minutes:,.1f} minutes"
+        told = f" Above ${self.approve_above:,.2f} somebody has to approve it." if self.needs_approval else ""
+        begun, by = f"{self.items:,} answers by {self.model}", f"by {self.basis}.{told}"
         if self.prompt_tokens is None or self.output_tokens is None:
-            return f"{self.items:,} answers by {self.model}: at worst {worst} ({left}) and {minutes}, by {self.basis}."
+            return f"{begun}: at worst {worst} ({left}) and {minutes}, {by}"
         cost = "an unknown price" if self.dollars is None else f"about ${self.dollars:,.4f}"
         return (
-            f"{self.items:,} answers by {self.model}: about {self.prompt_tokens + self.output_tokens:,} tokens, {cost} "
-            f"(at worst {worst}; {left}) and {minutes}, by {self.basis}."
+            f"{begun}: about {self.prompt_tokens + self.output_tokens:,} tokens, {cost} "
+            f"(at worst {worst}; {left}) and {minutes}, {by}"
         )
 
-    def needs_approval(self, approve_above: Decimal | None) -> bool:
-        """Tell whether somebody has to agree; an unknown price is never below a threshold."""
-        if approve_above is None:
-            return False
-        return self.worst_dollars is None or self.worst_dollars > approve_above
+    def above(self, threshold: Decimal | None) -> "Quote":
+        """Return the same with whether somebody has to agree; an unknown price is never below a threshold.
+
+        Without a threshold, in US dollars, nobody has to.
+        """
+        dear = threshold is not None and (self.worst_dollars is None or self.worst_dollars > threshold)
+        return self.model_copy(update={"approve_above": threshold, "needs_approval": dear})

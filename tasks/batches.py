@@ -1,25 +1,22 @@
 """Batches: accept every question for every persona, approve or decline them, and count where the items stand."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from prefect.context import FlowRunContext
 from sqlalchemy import func, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from blocks.connections import database
-from kowai.errors import InvalidInput, KowaiError, NotFound, TooLarge
+from kowai.errors import InvalidInput, NotFound, TooLarge
 from kowai.personas import askable, personas
 from kowai.tables.batches import Batch
 from kowai.tables.batches import BatchItem as Row
 from tasks.outbox import Along
 from tasks.receive import UnknownPersona
-from tasks.step import step
+from tasks.step import own_run, step
 
 MOST_ITEMS = 100_000
 OPEN = ("queued", "quoted", "waiting", "running")
@@ -39,12 +36,11 @@ class TooManyItems(TooLarge):
 
 
 class Order(NamedTuple):
-    """Hold what somebody wants answered. `approve_above` is in US dollars; None never asks."""
+    """Hold what somebody wants answered."""
 
     question_set_id: UUID
     personas: Sequence[str]
     dry_run: bool = False
-    approve_above: Decimal | None = None
     asked_by: UUID | None = None
 
 
@@ -76,7 +72,7 @@ async def receive_batch(
             raise TooManyItems(
                 f"{count:,} questions for {len(chosen)} personas are more than {MOST_ITEMS:,}: split them."
             )
-        values["accepted"] = 0 if order.dry_run else count * len(chosen)
+        values |= {"accepted": 0, "status": "quoted"} if order.dry_run else {"accepted": count * len(chosen)}
         stored = postgresql.insert(Batch).values(**values).on_conflict_do_nothing()
         if (await connection.execute(stored)).rowcount and not order.dry_run:
             await connection.execute(ACCEPT, {"batch": batch_id})
@@ -97,45 +93,16 @@ def checked_personas(names: Sequence[str], known: Sequence[str] | None = None) -
 
 
 @step
-async def approve(batch_id: UUID, tenant_id: UUID, approved_by: str) -> None:
-    """Let the batch begin, and keep who or what allowed it."""
-    started = {"status": "running", "flow_run_id": _own_run() or Batch.flow_run_id}
-    allowed = func.coalesce(col(Batch.approved_by), approved_by[:200])
-    await _change(batch_id, tenant_id, started | {"approved_by": allowed})
-
-
-@step
-async def await_approval(batch_id: UUID, tenant_id: UUID) -> None:
-    """Note that somebody has to agree first, and which run waits for it."""
-    await _change(batch_id, tenant_id, {"status": "waiting", "flow_run_id": _own_run() or Batch.flow_run_id})
-
-
-class NotWaiting(KowaiError):
-    code, http_status = "not_waiting", 409
-
-
-async def find_waiting(batch_id: UUID, tenant_id: UUID) -> UUID:
-    """Return the run in Prefect that waits for somebody to approve the batch. Raises NotFound and NotWaiting."""
-    found = select(col(Batch.status), col(Batch.flow_run_id)).where(col(Batch.id) == batch_id)
+async def begin_batch(batch_id: UUID, tenant_id: UUID) -> bool:
+    """Note which run works on the batch, unless it has ended; tell whether it has not. Raises NotFound."""
+    begun = {"status": "running", "flow_run_id": own_run() or Batch.flow_run_id}
+    changed = update(Batch).where(col(Batch.id) == batch_id, col(Batch.status).in_(OPEN)).values(**begun)
     async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(found)).one_or_none()
-    if row is None:
-        raise NotFound("There is no such batch.")
-    if row.status != "waiting" or row.flow_run_id is None:
-        raise NotWaiting(f"This batch does not wait for approval: it is {row.status}.")
-    return row.flow_run_id
-
-
-@step
-async def decline(batch_id: UUID, tenant_id: UUID, reason: str) -> None:
-    """End the batch before it begins: every item is refused with the reason."""
-    sentence = reason.strip() or "The batch was not approved."
-    refused = update(Row).where(col(Row.batch_id) == batch_id, col(Row.state) == "queued")
-    ended = {"status": "declined", "finished_at": datetime.now(UTC)}
-    declined = update(Batch).where(col(Batch.id) == batch_id, col(Batch.status).in_(OPEN)).values(**ended)
-    async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(refused.values(state="refused", cause="not_approved", sentence=sentence))
-        await connection.execute(declined)
+        if (await connection.execute(changed)).rowcount:
+            return True
+        if await connection.scalar(select(col(Batch.id)).where(col(Batch.id) == batch_id)) is None:
+            raise NotFound("There is no such batch.")
+    return False
 
 
 async def count_items(connection: AsyncConnection, batch_id: UUID) -> Counts:
@@ -144,14 +111,3 @@ async def count_items(connection: AsyncConnection, batch_id: UUID) -> Counts:
     done, refused, dead = (by_state.pop(state, 0) for state in ("done", "refused", "dead"))
     in_progress = sum(by_state.values())
     return Counts(done + refused + dead + in_progress, done, refused, dead, in_progress)
-
-
-def _own_run() -> UUID | None:
-    run = FlowRunContext.get()
-    return run.flow_run.id if run and run.flow_run else None
-
-
-async def _change(batch_id: UUID, tenant_id: UUID, values: dict[str, Any]) -> None:
-    changed = update(Batch).where(col(Batch.id) == batch_id, col(Batch.status).in_(OPEN)).values(**values)
-    async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(changed)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from prefect.context import FlowRunContext
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +20,7 @@ from kowai.tables.knowledge import Document
 from tasks.batches import MOST_ITEMS, TooManyItems, checked_personas
 from tasks.judge import JUDGE
 from tasks.outbox import Along
-from tasks.step import step
+from tasks.step import own_run, step
 from tasks.suites import about_suite
 from tasks.versions import live_versions, slot_of
 
@@ -96,7 +95,7 @@ async def receive_evaluation(
         stored = postgresql.insert(Batch).values(**about, **batch).on_conflict_do_nothing()
         if await connection.scalar(stored.returning(col(Batch.id))) is None:
             return evaluation_id
-        held = {"suite_id": trial.suite_id, "judged": judged, "flow_run_id": _own_run()}
+        held = {"suite_id": trial.suite_id, "judged": judged, "flow_run_id": own_run()}
         held |= {"candidate": pins != live}
         await connection.execute(postgresql.insert(Evaluation).values(**about, **held))
         asked = {"batch": evaluation_id, "own": not trial.personas, "held_out": trial.held_out}
@@ -136,11 +135,6 @@ def _missing(item_id: UUID, case: Case, known: Mapping[str, str]) -> dict[str, A
         return None
     sentence = f"The case {case.id} needs the document {absent[0]}, which is not there: ingest it."
     return {"id": str(item_id), "sentence": sentence}
-
-
-def _own_run() -> UUID | None:
-    run = FlowRunContext.get()
-    return run.flow_run.id if run and run.flow_run else None
 
 
 @step

@@ -18,7 +18,8 @@ with call as (
   group by query_id
 )
 select (select count(*) from batch_item where batch_id = :batch and state = 'running') as running,
-  (select extract(epoch from now() - created_at) / 60 from batch where id = :batch) as minutes,
+  (select coalesce(extract(epoch from now() - min(q.created_at)) / 60, 0) from query q
+    where q.id in (select id from batch_item where batch_id = :batch)) as minutes,
   coalesce(sum(tokens), 0) as tokens, coalesce(sum(charged), 0) as dollars,
   coalesce(max(tokens), 0) as tokens_each, coalesce(max(worst), 0) as dollars_each from call
 """)

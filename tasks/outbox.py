@@ -20,6 +20,18 @@ from kowai.tables.ledger import Outbox
 # What is done in the transaction that stores a subject, given its id: all of it is kept, or nothing.
 Along = Callable[[AsyncConnection, UUID], Awaitable[None]]
 
+
+def together(*effects: Along | None) -> Along:
+    """Return what has several effects in the same transaction."""
+
+    async def carry_out(connection: AsyncConnection, subject_id: UUID) -> None:
+        for effect in effects:
+            if effect is not None:
+                await effect(connection, subject_id)
+
+    return carry_out
+
+
 LONGEST_DELAY = timedelta(minutes=10)
 
 PLACE = Compiled(

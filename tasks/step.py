@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
 
 import structlog
 from prefect import Task
@@ -58,6 +59,12 @@ def traced() -> Generator[Trace]:
         yield trace
     finally:
         _trace.reset(token)
+
+
+def own_run() -> UUID | None:
+    """Return the id of the Prefect run that this is a part of."""
+    run = FlowRunContext.get()
+    return run.flow_run.id if run and run.flow_run else None
 
 
 def is_worth_retrying(error: Any) -> bool:

@@ -11,6 +11,7 @@ from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.tables.workflows import WorkflowRun
 from kowai.types import Value
+from tasks.approvals import withdraw
 from tasks.outbox import Along
 from tasks.record import close_stopped
 
@@ -23,22 +24,11 @@ SENTENCE = "It was cancelled."
 # Waits for a delivery that is under way, so that afterwards the run is either in Prefect or will never be.
 TAKE_BACK = text("update outbox set delivered_at = now() where id = :id and delivered_at is null")
 CANCEL = text("update workflow_run set cancelled_at = coalesce(cancelled_at, now()) where id = :id")
-REFUSE_ITEMS = text("""
-update batch_item set state = 'refused', cause = 'cancelled', sentence = :sentence
-where batch_id = :id and state in ('queued', 'running')
-""")
-END_BATCH = text("""
-update batch set status = 'declined', finished_at = now()
-where id = :id and status in ('queued', 'quoted', 'waiting', 'running')
-""")
 STOP_ITEMS = text("""
 update ingestion_item set state = 'dead', cause = 'cancelled', sentence = :sentence
 where ingestion_id = :id and state in ('queued', 'running')
 """)
 END_INGESTION = text("update ingestion set finished_at = now() where id = :id and finished_at is null")
-END_PROMOTION = text("""
-update promotion set outcome = 'refused', sentence = :sentence, finished_at = now() where id = :id and outcome is null
-""")
 
 
 class Wish(NamedTuple):
@@ -90,13 +80,11 @@ async def call_off(run_id: UUID, tenant_id: UUID) -> StartedRun:
 
     Items of a batch or an ingestion that are not done are refused or dead. Raises NotFound.
     """
-    values = {"id": run_id, "sentence": SENTENCE}
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(TAKE_BACK, {"id": run_id})
         await connection.execute(CANCEL, {"id": run_id})
-        for statement in (REFUSE_ITEMS, STOP_ITEMS, END_PROMOTION):
-            await connection.execute(statement, values)
-        for statement in (END_BATCH, END_INGESTION):
-            await connection.execute(statement, {"id": run_id})
+        await connection.execute(STOP_ITEMS, {"id": run_id, "sentence": SENTENCE})
+        await connection.execute(END_INGESTION, {"id": run_id})
+        await withdraw(connection, [run_id], "cancelled", SENTENCE)
     await close_stopped(run_id, tenant_id, SENTENCE)
     return await find_run(run_id, tenant_id)

@@ -4,39 +4,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from deployments.commands.options import Dry, Json, Key, State, Url
+from deployments.commands.options import ApproveAbove, Dry, Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
 
-
-class Questions(TyperGroup):
-    """Take what names no command for the questions of a new batch."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        known = (*self.commands, *ctx.help_option_names)
-        return super().parse_args(ctx, args if args and args[0] in known else ["ask", *args])
-
-
-app = typer.Typer(name="batch", cls=Questions, help="Ask many questions of several personas: kowai batch FILE.")
 
 PAUSE_SECONDS = 1.0
 OPEN = ("queued", "waiting", "running")
 
 File = Annotated[Path, typer.Argument(help="A CSV file with a column `question` (and `id`), or JSON Lines.")]
 Personas = Annotated[list[str], typer.Option("--persona", "-p", help="Who answers; give it several times.")]
-Above = Annotated[float, typer.Option("--approve-above", min=0, help="Wait for approval above so many USD.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the table; .jsonl for JSON Lines.")]
 
 
-@app.command("ask")
 def batch(
     questions: File,
     personas: Personas = ["assistant"],  # noqa: B006 -- typer's way of a default
     dry_run: Dry = False,
-    approve_above: Above = 1.0,
+    approve_above: ApproveAbove = 1.0,
     *,
     out: Out = None,
     as_json: Json = False,
@@ -46,14 +33,17 @@ def batch(
 ) -> None:
     """Ask every question of every persona and compare; exit code 1 when an item has no answer."""
     from deployments.commands.api import Api
+    from deployments.commands.approving import note_waiting
     from deployments.commands.printing import print_json
 
     with Api(url, key) as api:
         sent = _send(api, questions)
         wanted = {"personas": personas, "dry_run": dry_run, "approve_above": str(approve_above)}
         made = api.post("/api/v1/batches", {"question_set": sent["question_set_id"], **wanted})
-        typer.echo(made["quote"] and _sentence(made["quote"]), err=True)
+        if made["status"] != "waiting":
+            typer.echo(made["quote"] and _sentence(made["quote"]), err=True)
         if not dry_run:
+            note_waiting(made["batch_id"], made)
             made = _follow(api, made)
             _save(api, made, out or questions.with_name(f"{questions.stem}.answers.csv"))
         if as_json:
@@ -62,35 +52,6 @@ def batch(
             _print(api, made)
     if made["dead"] or made["refused"]:
         raise typer.Exit(1)
-
-
-Batch = Annotated[str, typer.Argument(help="The batch's id.")]
-
-
-@app.command()
-def approve(batch_id: Batch, url: Url = None, key: Key = None, state: State = None) -> None:
-    """Let a batch that waits for approval begin."""
-    _decide(batch_id, {"approve": True}, url, key)
-
-
-@app.command()
-def reject(
-    batch_id: Batch,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; every item says so.")] = "",
-    url: Url = None,
-    key: Key = None,
-    state: State = None,
-) -> None:
-    """End a batch that waits for approval before it begins."""
-    _decide(batch_id, {"approve": False, "reason": reason}, url, key)
-
-
-def _decide(batch_id: str, decision: dict[str, Any], url: str | None, key: str | None) -> None:
-    from deployments.commands.api import Api
-
-    with Api(url, key) as api:
-        made = api.post(f"/api/v1/batches/{batch_id}/decision", decision)
-    typer.echo(f"{'Approved' if decision['approve'] else 'Rejected'}: {_sentence(made['quote'])}")
 
 
 def _send(api: "Api", path: Path) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.commands.options import Dry, Json, Key, State, Url
+from deployments.commands.options import ApproveAbove, Dry, Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
 
 PAUSE_SECONDS = 1.0
-EXIT_CODES = {"passed": 0, "broken": 1, "regressed": 3}  # 2 means that KowAI is not running
+DECLINED = "declined"
+EXIT_CODES = {"passed": 0, "broken": 1, "regressed": 3, DECLINED: 3}  # 2 means that KowAI is not running
 
 Suite = Annotated[str, typer.Argument(help="A suite's name or id, or its file or BEIR folder, which is stored first.")]
 Personas = Annotated[list[str], typer.Option("--persona", "-p", help="Who answers; give it several times.")]
@@ -32,6 +33,7 @@ def evaluate(
     as_json: Json = False,
     *,
     dry_run: Dry = False,
+    approve_above: ApproveAbove = 1.0,
     url: Url = None,
     key: Key = None,
     state: State = None,
@@ -40,20 +42,22 @@ def evaluate(
     import time
 
     from deployments.commands.api import Api
+    from deployments.commands.approving import note_waiting
     from deployments.commands.printing import print_quote
 
     with Api(url, key) as api:
         named = _send(api, Path(suite), form) if Path(suite).exists() else suite
         wanted = {"suite": named, "personas": personas, "judged": not no_judge, "dry_run": dry_run}
-        made = api.post("/api/v1/evaluations", wanted)
+        made = api.post("/api/v1/evaluations", wanted | {"approve_above": str(approve_above)})
         if dry_run:
             return print_quote(made, as_json)
         path = f"/api/v1/evaluations/{made['evaluation_id']}"
-        while made["outcome"] is None:
+        note_waiting(made["evaluation_id"], made)
+        while made["outcome"] is None and made["status"] != DECLINED:
             time.sleep(PAUSE_SECONDS)
             made = api.get(path)
         _print(api, made["evaluation_id"], as_json)
-    raise typer.Exit(EXIT_CODES[made["outcome"]])
+    raise typer.Exit(EXIT_CODES[made["outcome"] or DECLINED])
 
 
 def evaluations(

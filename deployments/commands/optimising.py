@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deployments.commands.options import Dry, Json, Key, State, Url
+from deployments.commands.options import ApproveAbove, Dry, Json, Key, State, Url
 
 PAUSE_SECONDS = 1.0
 REFUSED = 3  # 2 means that KowAI is not running
@@ -26,6 +26,7 @@ def optimise(
     minutes: Minutes = 60.0,
     *,
     dry_run: Dry = False,
+    approve_above: ApproveAbove = 1.0,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -35,14 +36,17 @@ def optimise(
     import time
 
     from deployments.commands.api import Api
+    from deployments.commands.approving import note_waiting
     from deployments.commands.printing import print_json, print_quote
 
     wanted = {"persona": persona, "suite": suite, "optimiser": optimiser, "dry_run": dry_run}
     limits = {"dollars": dollars, "minutes": minutes}
+    wanted |= {"limits": limits, "approve_above": str(approve_above)}
     with Api(url, key) as api:
-        made = api.post("/api/v1/optimisations", wanted | {"limits": limits})
+        made = api.post("/api/v1/optimisations", wanted)
         if dry_run:
             return print_quote(made, as_json)
+        note_waiting(made["optimisation_id"], made)
         while not _is_over(made):
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/optimisations/{made['optimisation_id']}")
@@ -79,7 +83,7 @@ def optimisations(
 
 
 def _is_over(made: dict[str, Any]) -> bool:
-    return made["outcome"] in ("no_gain", "broken") or made["promotion"] is not None
+    return made["outcome"] in ("no_gain", "refused", "broken") or made["promotion"] is not None
 
 
 def _print(made: dict[str, Any]) -> None:

@@ -41,4 +41,7 @@ Key = Annotated[
     ),
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
+ApproveAbove = Annotated[
+    float, typer.Option("--approve-above", min=0, help="Wait for somebody's approval above so many USD.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's reply as it is.")]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deployments.commands.options import Dry, Json, Key, State, Url
+from deployments.commands.options import ApproveAbove, Dry, Json, Key, State, Url
 
 PAUSE_SECONDS = 1.0
 EXIT_CODES = {"promoted": 0, "broken": 1, "refused": 3, "rolled_back": 3}  # 2 means that KowAI is not running
@@ -26,6 +26,7 @@ def promote(
     as_json: Json = False,
     *,
     dry_run: Dry = False,
+    approve_above: ApproveAbove = 1.0,
     url: Url = None,
     key: Key = None,
     state: State = None,
@@ -34,15 +35,18 @@ def promote(
     import time
 
     from deployments.commands.api import Api
+    from deployments.commands.approving import note_waiting
     from deployments.commands.printing import print_json, print_quote
 
     content = _content(settings, file)
     with Api(url, key) as api:
         version = api.post("/api/v1/versions", {"slot": slot, "content": content})
         wanted = {"version_id": version["version_id"], "suite": suite, "dry_run": dry_run}
+        wanted["approve_above"] = str(approve_above)
         made = api.post("/api/v1/promotions", wanted)
         if dry_run:
             return print_quote(made, as_json)
+        note_waiting(made["promotion_id"], made)
         while made["outcome"] is None:
             time.sleep(PAUSE_SECONDS)
             made = api.get(f"/api/v1/promotions/{made['promotion_id']}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.commands.options import Dry, Json, Key, State, Url
+from deployments.commands.options import ApproveAbove, Dry, Json, Key, State, Url
 
 if TYPE_CHECKING:
     from deployments.commands.api import Api
@@ -28,6 +28,7 @@ def team(
     as_json: Json = False,
     url: Url = None,
     *,
+    approve_above: ApproveAbove = 1.0,
     key: Key = None,
     state: State = None,
 ) -> None:
@@ -37,7 +38,8 @@ def team(
 
     described = AUTO if plan == AUTO else _read(Path(plan))
     with Api(url, key) as api:
-        made = api.post("/api/v1/teams", {"question": question, "plan": described, "dry_run": dry_run})
+        wanted = {"question": question, "plan": described, "dry_run": dry_run, "approve_above": str(approve_above)}
+        made = api.post("/api/v1/teams", wanted)
         if dry_run:
             return print_quote(made, as_json)
         made = _follow(api, made)
@@ -86,6 +88,9 @@ def _follow(api: "Api", made: dict[str, Any]) -> dict[str, Any]:
     """Say on standard error what each step comes to, until the team has ended."""
     import time
 
+    from deployments.commands.approving import note_waiting
+
+    note_waiting(made["team_id"], made)
     said: set[tuple[str, str]] = set()
     while True:
         for step in made["steps"]:

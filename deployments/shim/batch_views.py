@@ -3,12 +3,12 @@
 from typing import Any, Literal
 from uuid import UUID
 
-import sqlalchemy
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlmodel import col, select
 
 from blocks.connections import bucket, database
+from deployments.shim.quoting import ApprovalView
 from kowai.comparison import Compared, as_csv, as_jsonl, totals
 from kowai.errors import NotFound
 from kowai.pricing import Dollars
@@ -49,9 +49,8 @@ class BatchView(BaseModel):
     status: Literal["queued", "quoted", "waiting", "running", "done", "declined"]
     personas: list[str]
     dry_run: bool
-    approve_above: Dollars | None
-    approved_by: str | None
     quote: Quote | None
+    approval: ApprovalView | None
     accepted: int
     done: int
     refused: int
@@ -63,14 +62,17 @@ class BatchView(BaseModel):
     flow_run_id: UUID | None
 
 
-OF_BATCH = ("question_set_id", "status", "personas", "dry_run", "approve_above", "approved_by", "quote", "flow_run_id")
-FOUND = sqlalchemy.select(*(getattr(Batch, name) for name in OF_BATCH))
+FOUND = text("""
+select b.question_set_id, b.personas, b.dry_run, b.flow_run_id, to_jsonb(a) as approval, a.quote,
+  case when a.state = 'waiting' then a.state else b.status end as status
+from batch b left join approval a on a.id = b.id where b.id = :batch
+""")
 
 
 async def read_batch(batch_id: UUID, tenant_id: UUID) -> BatchView:
     """Return a batch of this tenant with where its items stand. Raises NotFound."""
     async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(FOUND.where(col(Batch.id) == batch_id))).mappings().one_or_none()
+        row = (await connection.execute(FOUND, {"batch": batch_id})).mappings().one_or_none()
         if row is None:
             raise NotFound("There is no such batch.")
         counts = await count_items(connection, batch_id)

@@ -1,7 +1,8 @@
 """What is stored for a worker, once for a key of the caller's own, together with the run that is to carry it out."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -10,16 +11,33 @@ from fastapi import Request
 from deployments.shim.identity import Principal
 from deployments.shim.repeats import Repeats
 from deployments.shim.runs import Opening, Runs
+from kowai.quotes import Quote
+from tasks.approvals import offered
 from tasks.idempotency import Claim
-from tasks.outbox import Along
+from tasks.outbox import Along, together
 
 
 class Task(NamedTuple):
-    """Name the deployment that carries a subject out, that parameter of it, and what tells requests for it apart."""
+    """Name the deployment that carries a subject out, that parameter of it, and what tells requests for it apart.
+
+    What could cost more than `approve_above` US dollars by its `quote` waits for an approval; with None nothing does.
+    """
 
     deployment: str
     parameter: str
     asked: list[Any]
+    quote: Callable[[], Awaitable[Quote]]
+    approve_above: Decimal | None
+
+    async def quoted(self) -> Quote:
+        """Return what it takes, and whether somebody has to approve that."""
+        return (await self.quote()).above(self.approve_above)
+
+    async def offer(self) -> Along | None:
+        """Return what keeps the quote with its subject, where it may have to be approved."""
+        if self.approve_above is None:
+            return None
+        return offered(self.deployment.partition("/")[0], await self.quoted())
 
 
 class Store(Protocol):
@@ -36,7 +54,8 @@ async def hand_over(task: Task, store: Store, caller: Principal, repeats: Repeat
     opened = Opening(task.deployment, caller.tenant_id, datetime.now(UTC), "SCHEDULED")
 
     async def receive(claimed: Claim | None) -> UUID:
-        return await store(along=opened._replace(claimed=claimed).along(task.parameter))
+        begun = opened._replace(claimed=claimed).along(task.parameter)
+        return await store(along=together(await task.offer(), begun))
 
     subject_id, _ = await repeats.once([task.deployment, *task.asked], caller, receive)
     runs: Runs = request.app.state.runs

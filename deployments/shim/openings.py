@@ -10,10 +10,14 @@ from deployments.shim.identity import Principal
 from deployments.shim.promoting import begin_promotion
 from kowai.errors import InvalidInput
 from kowai.question_sets import read_rows
+from tasks.approvals import offered
 from tasks.batches import Order, receive_batch
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.hosting import read_tenant
 from tasks.question_sets import find_question_set, receive_question_set
+from tasks.quote import quote_batch
+from tasks.quote_evaluation import quote_evaluations, quote_promotion
+from tasks.quote_team import quote_team
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.sources import remember, remembered_sources
 from tasks.suites import find_suite
@@ -85,8 +89,10 @@ async def a_batch(given: Given, caller: Principal) -> Opened:
         set_id = await receive_question_set("sent with a batch", parsed.questions, caller.tenant_id)
     else:
         set_id = await find_question_set(given["question_set"], caller.tenant_id)
-    order = Order(set_id, given["personas"], given["dry_run"], Decimal(given["approve_above"]), caller.id)
-    return _stored(caller, batch_id=await receive_batch(order, caller.tenant_id))
+    order = Order(set_id, given["personas"], given["dry_run"], caller.id)
+    quote = (await quote_batch(order, caller.tenant_id)).above(Decimal(given["approve_above"]))
+    along = offered("run-personas", quote, dry_run=order.dry_run)
+    return _stored(caller, batch_id=await receive_batch(order, caller.tenant_id, along=along))
 
 
 async def an_evaluation(given: Given, caller: Principal) -> Opened:
@@ -94,16 +100,23 @@ async def an_evaluation(given: Given, caller: Principal) -> Opened:
         raise InvalidInput("Name the suite; evaluate-nightly evaluates them all.")
     suite_id = await find_suite(given["suite"], caller.tenant_id)
     trial = Trial(suite_id, given["personas"], given["judged"], versions=[UUID(one) for one in given["candidates"]])
-    return _stored(caller, evaluation_id=await receive_evaluation(trial, caller.tenant_id))
+    quote = (await quote_evaluations([trial], caller.tenant_id)).above(Decimal(given["approve_above"]))
+    along = offered("evaluate", quote)
+    return _stored(caller, evaluation_id=await receive_evaluation(trial, caller.tenant_id, along=along))
 
 
 async def a_promotion(given: Given, caller: Principal) -> Opened:
-    return _stored(caller, promotion_id=await begin_promotion(UUID(given["version"]), given["suite"], caller))
+    version_id, suite_id = UUID(given["version"]), await find_suite(given["suite"], caller.tenant_id)
+    quote = (await quote_promotion(version_id, suite_id, caller.tenant_id)).above(Decimal(given["approve_above"]))
+    along = offered("promote", quote)
+    return _stored(caller, promotion_id=await begin_promotion(version_id, suite_id, caller, along))
 
 
 async def a_team(given: Given, caller: Principal) -> Opened:
     assignment = Assignment(given["question"], given["plan"], asked_by=caller.id)
-    return _stored(caller, team_id=await receive_team(assignment, caller.tenant_id))
+    quote = (await quote_team(assignment, caller.tenant_id)).above(Decimal(given["approve_above"]))
+    along = offered("run-team", quote)
+    return _stored(caller, team_id=await receive_team(assignment, caller.tenant_id, along=along))
 
 
 def _stored(caller: Principal, **subject: UUID) -> Opened:

@@ -12,16 +12,14 @@ from tasks.promote import NOT_LIVE, note_roll_back, promoted_embedder, receive_p
 from tasks.reindex import restore_space
 from tasks.spaces import current_space
 from tasks.step import traced
-from tasks.suites import find_suite
 from tasks.versions import slot_of
 
 REINDEX = "reindex-stored/reindex-stored"
 BY_HAND = "Rolled back by hand"
 
 
-async def begin_promotion(version_id: UUID, suite: str, caller: Principal, along: Along | None = None) -> UUID:
+async def begin_promotion(version_id: UUID, suite_id: UUID, caller: Principal, along: Along | None = None) -> UUID:
     """Store the wish to make a version live and return its id; a vector space is every tenant's. Raises Forbidden."""
-    suite_id = await find_suite(suite, caller.tenant_id)
     async with (await database()).transaction(caller.tenant_id) as connection:
         if await slot_of(connection, version_id) == SPACE:
             let_pass("spaces.manage", caller)

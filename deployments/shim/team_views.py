@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from blocks.connections import database
+from deployments.shim.quoting import ApprovalView
 from kowai.errors import NotFound
 from kowai.pricing import Dollars
 from kowai.teams.outcome import Said, StepState, TeamStatus, joined
@@ -18,7 +19,7 @@ LISTED = 100
 
 COLUMNS = """
 t.id as team_id, t.question, t.status, t.cause, t.sentence, t.drawn, t.plan, t.limits, t.asked_by, t.flow_run_id,
-t.created_at, t.finished_at
+t.created_at, t.finished_at, (select to_jsonb(a) from approval a where a.id = t.id) as approval
 """
 TEAM = text(f"select {COLUMNS} from team t where t.id = :team")  # noqa: S608 -- only a constant is put into the text
 TEAMS = text("""
@@ -78,6 +79,7 @@ class TeamView(BaseModel):
     cost: Dollars | None
     of_unknown_cost: int
     asked_by: UUID | None
+    approval: ApprovalView | None
     flow_run_id: UUID | None
     created_at: datetime
     finished_at: datetime | None

@@ -1,14 +1,12 @@
 """Questions asked of several personas: the set, the batch, and where each of its items ended."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field
 
-from kowai.tables.money import dollars
 from kowai.tables.rows import Row, TenantRow, document_of, moment
 
 
@@ -44,11 +42,8 @@ class Batch(TenantRow, table=True):
     question_set_id: UUID = Field(foreign_key="question_set.id", ondelete="CASCADE")
     personas: list[Any] = document_of("[]")
     dry_run: bool = False
-    approve_above: Decimal | None = dollars(nullable=True)
     status: str = Field(default="queued", max_length=20)
     accepted: int = 0
-    quote: dict[str, Any] | None = document_of("null")
-    approved_by: str | None = Field(default=None, max_length=200)
     asked_by: UUID | None = Field(default=None, description="The API key that asked.")
     flow_run_id: UUID | None = None
     finished_at: datetime | None = moment()

@@ -61,7 +61,7 @@ class Optimisation(TenantRow, table=True):
     """Follow the search for a better prompt; the promotion of what it found has the same id."""
 
     __table_args__ = (
-        CheckConstraint("outcome in ('improved', 'no_gain', 'broken')", name="known_optimisation_outcome"),
+        CheckConstraint("outcome in ('improved', 'no_gain', 'refused', 'broken')", name="known_optimisation_outcome"),
     )
 
     suite_id: UUID = Field(foreign_key="suite.id", ondelete="CASCADE")

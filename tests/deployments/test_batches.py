@@ -18,7 +18,7 @@ from deployments.cli import app as cli
 from deployments.commands import api as api_module
 from deployments.shim.errors import add_error_handlers
 from deployments.shim.identity import Principal, authenticate
-from deployments.shim.routes import batches, question_sets
+from deployments.shim.routes import approvals, batches, question_sets
 from flows.run_personas import run_batch
 from kowai.quotes import Quote
 from tasks.step import traced
@@ -38,8 +38,8 @@ class Runs:
 
 def shim(tenant: UUID) -> FastAPI:
     app = FastAPI()
-    app.include_router(question_sets.router)
-    app.include_router(batches.router)
+    for router in (question_sets.router, batches.router, approvals.router):
+        app.include_router(router)
     add_error_handlers(app)
     app.state.runs = Runs()
     app.dependency_overrides[authenticate] = lambda: Principal(tenant, uuid4(), "admin")
@@ -157,7 +157,7 @@ def reply_of(request: httpx.Request) -> httpx.Response:
     batch = {"batch_id": "b", "status": "done", "quote": None, **counts}
     if request.url.path.endswith("decision"):
         told = json.loads(request.content)
-        return httpx.Response(202, json=batch | {"quote": QUOTE | {"model": f"{request.url.path} {told}"}})
+        return httpx.Response(202, json={"quote": QUOTE | {"model": f"{request.url.path} {told}"}})
     if request.url.path.endswith("question-sets"):
         rejected = [{"line": 3, "code": "bad_record", "message": "Line 3 of q.csv is not valid CSV."}]
         return httpx.Response(201, json={"question_set_id": "s", "rejected": rejected})
@@ -191,17 +191,17 @@ def test_the_command_names_bad_lines_and_writes_the_table(tmp_path: Path) -> Non
     ("said", "decision", "shown"),
     [
         (["approve", "b"], {"approve": True}, "Approved"),
-        (["reject", "b", "-m", "Too dear."], {"approve": False, "reason": "Too dear."}, "Rejected"),
+        (["decline", "b", "-m", "Too dear."], {"approve": False, "reason": "Too dear."}, "Declined"),
     ],
 )
 def test_a_batch_is_decided_on_the_command_line(said: list[str], decision: dict[str, Any], shown: str) -> None:
-    done = CliRunner().invoke(cli, ["batch", *said, "--url", "http://kowai", "--key", "k"])
+    done = CliRunner().invoke(cli, [*said, "--url", "http://kowai", "--key", "k"])
     assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"{shown}: 1 answers by /api/v1/batches/b/decision {decision}")
+    assert done.output.startswith(f"{shown}: 1 answers by /api/v1/approvals/b/decision {decision}")
 
 
 async def test_only_an_operator_may_approve(store: Database, tenant: UUID) -> None:
     app = shim(tenant)
     app.dependency_overrides[authenticate] = lambda: Principal(tenant, uuid4(), "analyst")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kowai") as client:
-        assert (await client.post(f"/api/v1/batches/{uuid4()}/decision", json={"approve": True})).status_code == 403
+        assert (await client.post(f"/api/v1/approvals/{uuid4()}/decision", json={"approve": True})).status_code == 403

@@ -144,7 +144,7 @@ def test_the_command_follows_the_steps_and_its_exit_code_tells_partial_from_fail
     monkeypatch.setattr(teaming, "PAUSE_SECONDS", 0.0)
     done = CliRunner().invoke(cli, ["team", str(SAMPLE), QUESTION, "--url", "http://kowai", "--key", "k"])
     assert done.exit_code == code, done.output
-    assert sent == [{"question": QUESTION, "plan": SAMPLE.read_text(), "dry_run": False}]
+    assert sent == [{"question": QUESTION, "plan": SAMPLE.read_text(), "dry_run": False, "approve_above": "1.0"}]
     assert done.output.count("start by technical: done") == 1
     assert "Run it." in done.output
     assert "cost unknown" in done.output

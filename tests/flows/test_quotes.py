@@ -106,8 +106,8 @@ def configure(monkeypatch: pytest.MonkeyPatch, **block: Any) -> None:
 
 async def quoted_and_reserved(questions: list[str], personas: list[str], tenant: UUID, url: str) -> tuple[Any, Any]:
     set_id = await receive_question_set("a set", read_rows(questions).questions, tenant)
-    batch_id = await receive_batch(Order(set_id, personas, approve_above=None), tenant)
-    quote = (await quote_batch(batch_id, tenant)).quote
+    order = Order(set_id, personas)
+    quote, batch_id = await quote_batch(order, tenant), await receive_batch(order, tenant)
     with traced():
         await run_batch.fn(batch_id, tenant)
     return quote, taken(url)

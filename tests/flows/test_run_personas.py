@@ -19,9 +19,11 @@ from flows.answer import answer_query
 from flows.run_personas import run_batch
 from kowai.errors import InvalidInput, NotFound
 from kowai.question_sets import read_rows
+from kowai.quotes import Quote
 from kowai.settings import settings
 from kowai.types import Preferences
 from tasks import batches
+from tasks.approvals import offered, read_terms
 from tasks.batches import Order, TooManyItems, count_items, receive_batch
 from tasks.costs import read_costs
 from tasks.preferences import save_preferences
@@ -45,9 +47,19 @@ async def tea(store: Database, tenant: UUID, tmp_path: Path) -> UUID:
     return tenant
 
 
-async def batch_of(questions: list[Any], personas: list[str], tenant: UUID, **order: Any) -> UUID:
+async def batch_of(
+    questions: list[Any], personas: list[str], tenant: UUID, *, above: Decimal | None = None, **order: Any
+) -> UUID:
     set_id = await receive_question_set("a set", read_rows(questions).questions, tenant)
-    return await receive_batch(Order(set_id, personas, **order), tenant)
+    wanted = Order(set_id, personas, **order)
+    quote = (await quote_batch(wanted, tenant)).above(above)
+    return await receive_batch(wanted, tenant, along=offered("run-personas", quote, dry_run=wanted.dry_run))
+
+
+async def quoted(batch_id: UUID, tenant: UUID) -> Quote:
+    terms = await read_terms(batch_id, tenant)
+    assert terms
+    return terms.quote
 
 
 async def carry_out(batch_id: UUID, tenant: UUID) -> None:
@@ -202,7 +214,7 @@ async def test_a_quote_is_never_below_what_was_reserved(
     use(model_server.target(price="10", max_output_tokens=50))
     model_server.default = Act(content=GOOD)
     batch_id = await batch_of(["How long is green tea steeped?", "And black tea?"], ["assistant", "analyst"], tea)
-    quote = (await quote_batch(batch_id, tea)).quote
+    quote = await quoted(batch_id, tea)
     assert (quote.items, quote.model, quote.basis) == (4, "local", "assumption")
     assert quote.dollars is not None
     assert quote.worst_dollars is not None
@@ -236,7 +248,7 @@ async def test_a_quote_for_auto_covers_the_choice_and_whoever_is_chosen(
     chosen = "[[ ## persona ## ]]\ndeveloper\n\n[[ ## confidence ## ]]\n0.9\n\n[[ ## completed ## ]]"
     model_server.default = Act(content=f"{GOOD.removesuffix('[[ ## completed ## ]]')}{chosen}")
     batch_id = await batch_of(["Green tea?"], ["auto"], tea)
-    quote = (await quote_batch(batch_id, tea)).quote
+    quote = await quoted(batch_id, tea)
     await carry_out(batch_id, tea)
     (spent,) = rows(database_url, "select sum(reserved) as reserved, count(*) as calls from model_call")
     assert (spent["calls"], rows(database_url, "select routed_by from query")) == (2, [{"routed_by": "model"}])
@@ -256,7 +268,7 @@ async def test_a_quote_counts_the_prompt_as_it_will_be_sent(
     caller = uuid4()
     await save_preferences(Preferences(tone="formal", language="de-AT", length="long"), tea, caller)
     batch_id = await batch_of(["How long is green tea steeped?"], ["assistant"], tea, asked_by=caller)
-    quote = (await quote_batch(batch_id, tea)).quote
+    quote = await quoted(batch_id, tea)
     await carry_out(batch_id, tea)
     (call,) = rows(database_url, "select sum(reserved) as reserved from model_call")
     assert quote.worst_dollars is not None
@@ -269,12 +281,12 @@ async def test_an_unknown_price_is_quoted_as_unknown_and_needs_approval(
     tea: UUID, store: Database, database_url: str, use: Callable[..., None], model_server: ModelServer
 ) -> None:
     use(model_server.target(price=None, allow_unknown_price=True))
-    batch_id = await batch_of(["How long is green tea steeped?"], ["assistant"], tea, approve_above=Decimal(1000))
-    terms = await quote_batch(batch_id, tea)
-    assert (terms.quote.dollars, terms.quote.worst_dollars, terms.needs_approval) == (None, None, True)
-    assert "unknown" in terms.quote.sentence
+    batch_id = await batch_of(["How long is green tea steeped?"], ["assistant"], tea, above=Decimal(1000))
+    quote = await quoted(batch_id, tea)
+    assert (quote.dollars, quote.worst_dollars, quote.needs_approval) == (None, None, True)
+    assert "unknown" in quote.sentence
     await carry_out(batch_id, tea)
-    assert rows(database_url, "select status from batch") == [{"status": "waiting"}]
+    assert rows(database_url, "select state from approval") == [{"state": "waiting"}]
     assert (await counted(store, batch_id, tea)).in_progress == 1
     assert model_server.asked == []
 
@@ -282,8 +294,9 @@ async def test_an_unknown_price_is_quoted_as_unknown_and_needs_approval(
 async def test_a_dry_run_has_a_quote_and_no_items(tea: UUID, store: Database, database_url: str) -> None:
     batch_id = await batch_of(["How long is green tea steeped?"] * 1, ["assistant"], tea, dry_run=True)
     await carry_out(batch_id, tea)
-    (batch,) = rows(database_url, "select * from batch")
-    assert (batch["status"], batch["quote"]["items"], batch["quote"]["dollars"]) == ("quoted", 1, "0")
+    assert rows(database_url, "select status from batch") == [{"status": "quoted"}]
+    quote = await quoted(batch_id, tea)
+    assert (quote.items, quote.dollars) == (1, 0)
     assert await counted(store, batch_id, tea) == (0, 0, 0, 0, 0)
 
 

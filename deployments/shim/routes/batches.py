@@ -1,7 +1,6 @@
 """Batches: many questions to several personas, quoted, followed and downloaded."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,15 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.shim.batch_views import BatchView, Results, read_batch, read_file, read_results
 from deployments.shim.identity import Principal, may
-from deployments.shim.prefect_api import PrefectApi
+from deployments.shim.quoting import ApproveAbove
 from deployments.shim.repeats import Repeatable
 from deployments.shim.routes.question_sets import Row
 from deployments.shim.runs import Opening, Runs
 from kowai.personas import askable
 from kowai.pricing import Dollars
 from kowai.question_sets import MOST_QUESTIONS, read_rows
-from tasks.batches import NotWaiting, Order, find_waiting, receive_batch
+from tasks.approvals import offered
+from tasks.batches import Order, receive_batch
 from tasks.idempotency import Claim, settling
+from tasks.outbox import together
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch
 
@@ -27,7 +28,6 @@ DEPLOYMENT = "run-personas/run-stored-batch"
 MEDIA = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 
 Reader = Annotated[Principal, Depends(may("batches.read"))]
-Approver = Annotated[Principal, Depends(may("batches.approve"))]
 Runner = Annotated[Principal, Depends(may("batches.run"))]
 
 
@@ -43,11 +43,7 @@ class NewBatch(BaseModel):
     questions: list[str | Row] = Field(default_factory=list[str | Row], max_length=2 * MOST_QUESTIONS)
     personas: list[str] = Field(min_length=1, description=f"Who answers: {', '.join(askable())}.")
     dry_run: bool = Field(False, description="Only say what it would take in tokens, US dollars and minutes.")
-    approve_above: Dollars | None = Field(
-        Decimal(1),
-        ge=0,
-        description="Wait for approval in Prefect above so many US dollars; null: never.",
-    )
+    approve_above: Dollars | None = ApproveAbove
 
     @model_validator(mode="after")
     def _either(self) -> "NewBatch":
@@ -65,12 +61,13 @@ async def add_batch(
 
     async def receive(claimed: Claim | None) -> UUID:
         set_id = await _set_of(new, caller.tenant_id)
-        order = Order(set_id, new.personas, new.dry_run, new.approve_above, caller.id)
-        along = settling(claimed) if new.dry_run else opened._replace(claimed=claimed).along("batch_id")
+        order = Order(set_id, new.personas, new.dry_run, caller.id)
+        quote = (await quote_batch(order, caller.tenant_id)).above(new.approve_above)
+        begun = settling(claimed) if new.dry_run else opened._replace(claimed=claimed).along("batch_id")
+        along = together(offered("run-personas", quote, dry_run=new.dry_run), begun)
         return await receive_batch(order, caller.tenant_id, along=along)
 
     batch_id, _ = await repeats.once(["/batches", new.model_dump(mode="json")], caller, receive)
-    await quote_batch(batch_id, caller.tenant_id)
     if new.dry_run:
         response.status_code = 200
     else:
@@ -82,26 +79,6 @@ async def add_batch(
 @router.get("/batches/{batch_id}")
 async def get_batch(batch_id: UUID, caller: Reader) -> BatchView:
     """Return a batch's quote and where its items stand."""
-    return await read_batch(batch_id, caller.tenant_id)
-
-
-class Decision(BaseModel):
-    """Say whether a batch may spend what its quote says."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    approve: bool = Field(description="True lets it begin; false refuses every item.")
-    reason: str = Field("", max_length=2000, description="Why not: what every refused item then says.")
-
-
-@router.post("/batches/{batch_id}/decision", status_code=202)
-async def decide(batch_id: UUID, decision: Decision, caller: Approver, request: Request) -> BatchView:
-    """Approve or reject a batch that waits, as the form in Prefect does; the worker then takes it up again."""
-    run_id = await find_waiting(batch_id, caller.tenant_id)
-    prefect: PrefectApi = request.app.state.prefect
-    filled = decision.model_dump() | {"decided_by": caller.name or str(caller.id)}
-    if not await prefect.resume(run_id, filled):
-        raise NotWaiting("This batch has been decided already, or is only just beginning to wait: look at it again.")
     return await read_batch(batch_id, caller.tenant_id)
 
 

@@ -14,11 +14,12 @@ from sqlalchemy import text
 from blocks.connections import database
 from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
-from deployments.shim.quoting import QUOTED, DryRun
+from deployments.shim.quoting import QUOTED, ApprovalView, ApproveAbove, DryRun
 from deployments.shim.repeats import Repeatable
 from kowai.errors import InvalidInput, NotFound
 from kowai.evaluations import Found, report
 from kowai.personas import askable
+from kowai.pricing import Dollars
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.evaluations import Trial, receive_evaluation
@@ -36,7 +37,8 @@ SELECT = """
 select e.id as evaluation_id, e.suite_id, s.name as suite, s.version as suite_version, b.personas, b.status,
   e.outcome, e.accepted, e.judged, e.candidate, e.baseline_id, e.stopped_by, e.flow_run_id, e.created_at, e.finished_at,
   b.accepted as cases,
-  (select count(*) from batch_item i where i.batch_id = e.id and i.state in ('queued', 'running')) as in_progress
+  (select count(*) from batch_item i where i.batch_id = e.id and i.state in ('queued', 'running')) as in_progress,
+  (select to_jsonb(a) from approval a where a.id = e.id) as approval
 from evaluation e join suite s on s.id = e.suite_id join batch b on b.id = e.id
 """
 LIST = text(f"{SELECT} where (:suite = '' or s.name = :suite) order by e.created_at desc limit :limit")
@@ -67,6 +69,7 @@ class NewEvaluation(BaseModel):
         default_factory=list[UUID], description="Versions of settings that answer in place of those that are live."
     )
     dry_run: bool = DryRun
+    approve_above: Dollars | None = ApproveAbove
 
 
 class EvaluationView(BaseModel):
@@ -86,6 +89,7 @@ class EvaluationView(BaseModel):
     stopped_by: str | None
     cases: int
     in_progress: int
+    approval: ApprovalView | None
     flow_run_id: UUID | None
     created_at: datetime
     finished_at: datetime | None
@@ -115,11 +119,12 @@ async def add_evaluation(
     """Store an evaluation and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
     suite_id = await find_suite(new.suite, caller.tenant_id)
     trial = Trial(suite_id, new.personas, new.judged, new.limits, new.versions)
+    quote = partial(quote_evaluations, [trial], caller.tenant_id)
+    task = Task(DEPLOYMENT, "evaluation_id", [new.model_dump(mode="json")], quote, new.approve_above)
     if new.dry_run:
         response.status_code = 200
-        return await quote_evaluations([trial], caller.tenant_id)
+        return await task.quoted()
     store = partial(receive_evaluation, trial, caller.tenant_id)
-    task = Task(DEPLOYMENT, "evaluation_id", [new.model_dump(mode="json")])
     evaluation_id = await hand_over(task, store, caller, repeats, request)
     return EvaluationView.model_validate(await _head(evaluation_id, caller.tenant_id))
 

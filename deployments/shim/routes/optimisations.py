@@ -12,10 +12,11 @@ from sqlalchemy import text
 from blocks.connections import database
 from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
-from deployments.shim.quoting import QUOTED, DryRun
+from deployments.shim.quoting import QUOTED, ApprovalView, ApproveAbove, DryRun
 from deployments.shim.repeats import Repeatable
 from kowai.errors import NotFound
 from kowai.optimisers import optimisers
+from kowai.pricing import Dollars
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.optimise import Wish, receive_optimisation
@@ -31,7 +32,8 @@ Promoter = Annotated[Principal, Depends(may("versions.promote"))]
 SELECT = """
 select o.id as optimisation_id, o.persona, s.name as suite, o.optimiser, o.limits, o.outcome, o.stopped_by, o.sentence,
   o.version_id, nullif(o.lineage, '{}') as lineage, p.id as promotion_id, p.outcome as promotion,
-  p.sentence as promotion_sentence, o.created_at, o.finished_at
+  p.sentence as promotion_sentence, o.created_at, o.finished_at,
+  (select to_jsonb(a) from approval a where a.id = o.id) as approval
 from optimisation o join suite s on s.id = o.suite_id left join promotion p on p.id = o.id
 """
 NEWEST = text(f"{SELECT} order by o.created_at desc limit :limit")
@@ -51,6 +53,7 @@ class NewOptimisation(BaseModel):
     optimiser: str = Field(default="bootstrap", description=f"One of {', '.join(optimisers())}.")
     limits: Limits = Field(default=Limits.model_validate({"dollars": 1}), description="What the search may take.")
     dry_run: bool = DryRun
+    approve_above: Dollars | None = ApproveAbove
 
 
 class OptimisationView(BaseModel):
@@ -61,7 +64,7 @@ class OptimisationView(BaseModel):
     suite: str
     optimiser: str
     limits: Limits
-    outcome: Literal["improved", "no_gain", "broken"] | None
+    outcome: Literal["improved", "no_gain", "refused", "broken"] | None
     stopped_by: str | None = Field(description="The limit that ended the search early, if one did.")
     sentence: str | None
     version_id: UUID | None
@@ -69,6 +72,7 @@ class OptimisationView(BaseModel):
     promotion_id: UUID | None
     promotion: Literal["promoted", "refused", "broken", "rolled_back"] | None
     promotion_sentence: str | None
+    approval: ApprovalView | None
     created_at: datetime
     finished_at: datetime | None
 
@@ -83,11 +87,12 @@ async def add_optimisation(
     """
     suite_id = await find_suite(new.suite, caller.tenant_id)
     wish = Wish(new.persona, suite_id, new.optimiser, new.limits, caller.id)
+    quote = partial(quote_optimisation, wish, caller.tenant_id)
+    task = Task(DEPLOYMENT, "optimisation_id", [new.model_dump(mode="json")], quote, new.approve_above)
     if new.dry_run:
         response.status_code = 200
-        return await quote_optimisation(wish, caller.tenant_id)
+        return await task.quoted()
     store = partial(receive_optimisation, wish, caller.tenant_id)
-    task = Task(DEPLOYMENT, "optimisation_id", [new.model_dump(mode="json")])
     optimisation_id = await hand_over(task, store, caller, repeats, request)
     return await _optimisation(optimisation_id, caller.tenant_id)
 

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, may
-from deployments.shim.quoting import QUOTED, DryRun
+from deployments.shim.quoting import QUOTED, ApproveAbove, DryRun
 from deployments.shim.repeats import Repeatable
 from deployments.shim.routes.chat import RETRY, LastEventId, sequence_of
 from deployments.shim.streams import EventStream, Streams, place_for
 from deployments.shim.team_views import LISTED, TeamLine, TeamView, read_team, read_teams
+from kowai.pricing import Dollars
 from kowai.quotes import Quote
 from kowai.teams.plan import TeamLimits
 from tasks.event_log import read_facts
@@ -52,6 +53,7 @@ class NewTeam(BaseModel):
     )
     limits: TeamLimits = Field(TeamLimits(), description="Of all steps together, where the planner draws up the plan.")
     dry_run: bool = DryRun
+    approve_above: Dollars | None = ApproveAbove
 
 
 @router.post("/teams", status_code=202, responses=QUOTED)
@@ -60,11 +62,12 @@ async def add_team(
 ) -> TeamView | Quote:
     """Check the plan, store the team and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
     assignment = Assignment(new.question, new.plan, new.limits, caller.id)
+    quote = partial(quote_team, assignment, caller.tenant_id)
+    task = Task(DEPLOYMENT, "team_id", [new.model_dump(mode="json")], quote, new.approve_above)
     if new.dry_run:
         response.status_code = 200
-        return await quote_team(assignment, caller.tenant_id)
+        return await task.quoted()
     store = partial(receive_team, assignment, caller.tenant_id)
-    task = Task(DEPLOYMENT, "team_id", [new.model_dump(mode="json")])
     team_id = await hand_over(task, store, caller, repeats, request)
     return await read_team(team_id, caller.tenant_id)
 

@@ -13,10 +13,11 @@ from blocks.connections import database
 from deployments.shim.handing_over import Task, hand_over
 from deployments.shim.identity import Principal, let_pass, may
 from deployments.shim.promoting import begin_promotion, undo_promotion
-from deployments.shim.quoting import QUOTED, DryRun
+from deployments.shim.quoting import QUOTED, ApprovalView, ApproveAbove, DryRun
 from deployments.shim.repeats import Repeatable
 from kowai.errors import NotFound
 from kowai.gate import Comparison
+from kowai.pricing import Dollars
 from kowai.quotes import Quote
 from kowai.versions import KINDS, SPACE
 from tasks.quote_evaluation import quote_promotion
@@ -40,7 +41,8 @@ where :slot = '' or v.slot = :slot order by v.created_at desc limit :limit
 SELECT = """
 select p.id as promotion_id, p.version_id, v.slot, p.incumbent_id, s.name as suite, p.outcome, p.sentence,
   nullif(p.comparison, '{}') as comparison, p.candidate_evaluation_id, p.incumbent_evaluation_id, p.created_at,
-  p.finished_at from promotion p join setting_version v on v.id = p.version_id join suite s on s.id = p.suite_id
+  p.finished_at, (select to_jsonb(a) from approval a where a.id = p.id) as approval
+from promotion p join setting_version v on v.id = p.version_id join suite s on s.id = p.suite_id
 """
 PROMOTIONS = text(f"{SELECT} order by p.created_at desc limit :limit")
 PROMOTION = text(f"{SELECT} where p.id = :id")
@@ -80,6 +82,7 @@ class NewPromotion(BaseModel):
     version_id: UUID
     suite: str = Field(description="The name or id of the suite that decides.")
     dry_run: bool = DryRun
+    approve_above: Dollars | None = ApproveAbove
 
 
 class PromotionView(BaseModel):
@@ -95,6 +98,7 @@ class PromotionView(BaseModel):
     comparison: Comparison | None
     candidate_evaluation_id: UUID
     incumbent_evaluation_id: UUID
+    approval: ApprovalView | None
     created_at: datetime
     finished_at: datetime | None
 
@@ -125,12 +129,13 @@ async def add_promotion(
 
     A dry run is answered with a quote and leaves nothing.
     """
+    suite_id = await find_suite(new.suite, caller.tenant_id)
+    quote = partial(quote_promotion, new.version_id, suite_id, caller.tenant_id)
+    task = Task(DEPLOYMENT, "promotion_id", [new.model_dump(mode="json")], quote, new.approve_above)
     if new.dry_run:
         response.status_code = 200
-        suite_id = await find_suite(new.suite, caller.tenant_id)
-        return await quote_promotion(new.version_id, suite_id, caller.tenant_id)
-    store = partial(begin_promotion, new.version_id, new.suite, caller)
-    task = Task(DEPLOYMENT, "promotion_id", [new.model_dump(mode="json")])
+        return await task.quoted()
+    store = partial(begin_promotion, new.version_id, suite_id, caller)
     promotion_id = await hand_over(task, store, caller, repeats, request)
     return await _promotion(promotion_id, caller.tenant_id)
 
