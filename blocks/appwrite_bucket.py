@@ -82,9 +82,8 @@ class AppwriteBucket(WritableFileSystem):
 
     def files(self, tenant_id: UUID, folder: str | None = None) -> Iterator[str]:
         """Yield the paths of a tenant's originals, or of what lies in a folder of it, in a thread that may wait."""
-        found = self.project.do(
-            lambda client: list(appwrite_files.listed(client, self.bucket, quote(f"{tenant_id}/", "")))
-        )
+        within = quote(f"{tenant_id}/{folder}/" if folder else f"{tenant_id}/", "")
+        found = self.project.do(lambda client: list(appwrite_files.listed(client, self.bucket, within)))
         yield from (path for path in map(_path, found) if is_within(path, folder))
 
     async def erase(self, tenant_id: UUID) -> None:

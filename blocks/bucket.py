@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -87,8 +86,13 @@ class Bucket(WritableFileSystem):
                 yield f"{tenant_id}/{path.parent.name}/{path.name}"
 
     async def erase(self, tenant_id: UUID) -> None:
-        """Delete every file of a tenant."""
-        await to_thread.run_sync(partial(shutil.rmtree, self.folder / str(tenant_id), ignore_errors=True))
+        """Delete every file of a tenant. Raises Unavailable while some are left."""
+        try:
+            await to_thread.run_sync(shutil.rmtree, self.folder / str(tenant_id))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unavailable("Files could not be removed from the bucket.", operator=str(error)) from error
 
     async def write_path(self, path: str, content: bytes) -> None:
         await to_thread.run_sync(_write_whole, self._resolve(path), content)

@@ -10,12 +10,16 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from kowai.suites import PRODUCTION
+
 CAUSE = "source_deleted"
 SENTENCE = "A document that this answer was made from has been deleted."
 
 # Whoever accepts documents shares the lock, whoever deletes one holds it alone: neither overtakes the other.
 SHARE = "select pg_advisory_xact_lock_shared(hashtextextended('erasure:' || (select current_tenant()), 0))"
 HOLD = "select pg_advisory_xact_lock(hashtextextended('erasure:' || (select current_tenant()), 0))"
+
+DELETED_SINCE = "select exists (select from deletion_certificate where created_at > :began)"
 
 ORIGINALS = """
 select original from ingestion_item where external_id = :name and original is not null
@@ -30,6 +34,12 @@ select path from unnest(cast(:paths as text[])) as path
 where not exists (select from ingestion_item where original = path)
   and not exists (select from ingestion where sources @> jsonb_build_array(jsonb_build_object('original', path)))
   and not exists (select from batch cross join lateral jsonb_each_text(results) as file where file.value = path)
+"""
+
+# Whoever finishes a batch puts what its answers say into files: both are made anew without those that are gone.
+RESULTS = """
+select file.value from batch cross join lateral jsonb_each_text(results) as file
+where batch.id in (select batch_id from batch_item where id = any(:citing))
 """
 
 HELD = """
@@ -57,6 +67,16 @@ DOCUMENT = "delete from document where id = :document"
 QUOTING = """
 select query_id, text, citations @> :cited as cited from answer where quoted ? cast(:document as text)
 """
+# What no row refers to goes before the questions of a conversation do.
+_TOLD = """(select q.id from query q join conversation c on c.id = q.conversation_id
+  where c.id = :conversation and c.created_by = :caller)"""
+TOLD_REPLIES = f"""
+update model_call set reply = 'null', state = case state when 'settled' then 'void' else state end,
+  cause = 'conversation_deleted'
+where state in ('settled', 'void') and reply <> 'null' and query_id in {_TOLD}
+"""
+TOLD_EVENTS = f"delete from event where payload <> '{{}}' and subject in {_TOLD}"
+
 UNANSWERED = "status in ('failed', 'stopped', 'refused')"
 RETOLD = "select conversation_id from query where id = any(:citing) and conversation_id is not null"
 
@@ -80,6 +100,18 @@ QUOTES = {
         where state = 'settled' and reply <> 'null' and query_id in (select id from query where {UNANSWERED})""",
     "unfinished_events": f"""
         delete from event where payload <> '{{}}' and subject in (select id from query where {UNANSWERED})""",
+    "results": """
+        update batch set results = '{}'
+        where results <> '{}' and id in (select batch_id from batch_item where id = any(:citing))""",
+    "verdicts": "update case_score set reason = null where reason is not null and id = any(:citing)",
+    # An answer that was liked is drawn into a suite as what is expected. Nobody may change a case: it is put in anew.
+    "drawn_cases": f"""
+        with quoting as (
+          delete from suite_case where content -> 'documents' ? cast(:name as text)
+            and suite_id in (select id from suite where origin = '{PRODUCTION}') returning *
+        ) insert into suite_case (id, tenant_id, created_at, suite_id, key, content)
+        select id, tenant_id, created_at, suite_id, key,
+          (content - 'answers') #- array['documents', cast(:name as text)] from quoting""",
     "histories": """
         update query set history = '[]' where history <> '[]' and exists (
           select from jsonb_array_elements(history) as said where said ->> 'text' = any(cast(:texts as text[])))""",

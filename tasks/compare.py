@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from blocks.connections import bucket, database
+from kowai import erasure
 from kowai.comparison import Compared, Said, as_csv, as_jsonl, summary, totals
 from kowai.tables.batches import Batch
 from tasks.batches import Counts, count_items
@@ -41,16 +42,15 @@ async def compared(connection: AsyncConnection, batch_id: UUID) -> list[Compared
 @step
 async def report_batch(batch_id: UUID, tenant_id: UUID) -> Counts:
     """Store the comparison as CSV and JSON Lines, close the batch, and show it without its text in Prefect."""
-    store = await database()
-    async with store.transaction(tenant_id) as connection:
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(text(erasure.SHARE))  # or a document deleted meanwhile would live on in the files
         personas: list[str] = (
             await connection.scalar(select(col(Batch.personas)).where(col(Batch.id) == batch_id)) or []
         )
         rows = await compared(connection, batch_id)
-    files = {"csv": as_csv(rows, personas), "jsonl": as_jsonl(rows)}
-    results = {name: await bucket().put(tenant_id, content) for name, content in files.items()}
-    ended = {"status": "done", "finished_at": datetime.now(UTC), "results": results}
-    async with store.transaction(tenant_id) as connection:
+        files = {"csv": as_csv(rows, personas), "jsonl": as_jsonl(rows)}
+        results = {name: await bucket().put(tenant_id, content) for name, content in files.items()}
+        ended = {"status": "done", "finished_at": datetime.now(UTC), "results": results}
         counts = await count_items(connection, batch_id)
         await connection.execute(update(Batch).where(col(Batch.id) == batch_id).values(**ended))
     if FlowRunContext.get() is not None:

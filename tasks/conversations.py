@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 from sqlmodel import col
 
 from blocks.connections import database
+from kowai import erasure
 from kowai.errors import NotFound
 from kowai.tables.conversations import Conversation
 from kowai.tables.queries import Query
@@ -44,8 +45,10 @@ async def read_conversation(conversation_id: UUID, tenant_id: UUID, caller: UUID
 
 
 async def delete_conversation(conversation_id: UUID, tenant_id: UUID, caller: UUID) -> None:
-    """Delete a conversation with its questions, answers and feedback. Raises NotFound."""
+    """Delete a conversation with its questions, answers, feedback and what models said for it. Raises NotFound."""
     mine = (col(Conversation.id) == conversation_id, col(Conversation.created_by) == caller)
     async with (await database()).transaction(tenant_id) as connection:
+        for statement in (text(erasure.TOLD_REPLIES), text(erasure.TOLD_EVENTS)):
+            await connection.execute(statement, {"conversation": conversation_id, "caller": caller})
         if not (await connection.execute(delete(Conversation).where(*mine))).rowcount:
             raise NotFound("There is no such conversation.")

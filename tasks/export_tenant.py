@@ -12,7 +12,8 @@ from anyio import to_thread
 from sqlalchemy import text
 
 from blocks.connections import bucket, database
-from kowai.errors import NotFound, SourceMissing
+from kowai import erasure
+from kowai.errors import NotFound, SourceMissing, Unavailable
 from kowai.settings import settings
 from kowai.tenant_tables import SECRET_COLUMNS, tenant_tables
 from kowai.types import Value
@@ -21,6 +22,10 @@ from tasks.step import step
 ROWS = 1_000
 PIECE = 1 << 20
 FOLDER = "exports"
+
+
+class DeletedMeanwhile(Unavailable):
+    code = "deleted_meanwhile"
 
 
 class Export(Value):
@@ -34,11 +39,11 @@ class Export(Value):
 
 
 async def export_tenant(tenant_id: UUID) -> Export:
-    """Write the export into the tenant's folder of the bucket."""
-    store, rows = await database(), dict[str, int]()
+    """Write the export into the tenant's folder of the bucket. Raises DeletedMeanwhile."""
+    rows, began = dict[str, int](), await _begun(tenant_id)
     with tempfile.NamedTemporaryFile(suffix=".zip") as draft:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-            async with store.transaction(tenant_id, even_suspended=True) as connection:
+            async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
                 for name in (table.name for table in tenant_tables()):
                     hidden = "".join(f" - '{column}'" for column in SECRET_COLUMNS)
                     found = await connection.stream(text(f'select (to_jsonb(t){hidden})::text from "{name}" t'))  # noqa: S608
@@ -51,9 +56,25 @@ async def export_tenant(tenant_id: UUID) -> Export:
         draft.seek(0)
         content = await to_thread.run_sync(draft.read)
     name = sha256(content).hexdigest()
-    await bucket().write_path(f"{tenant_id}/{FOLDER}/{name}", content)
+    await _keep(f"{tenant_id}/{FOLDER}/{name}", content, tenant_id, began)
     kept_until = datetime.now(UTC) + timedelta(days=settings().export_days)
     return Export(name=name, kept_until=kept_until, bytes=len(content), rows=rows, files=files)
+
+
+async def _begun(tenant_id: UUID) -> datetime:
+    """Return the database's time, once every deletion that was under way has ended."""
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
+        await connection.execute(text(erasure.SHARE))
+        return (await connection.execute(text("select clock_timestamp()"))).scalar_one()
+
+
+async def _keep(path: str, content: bytes, tenant_id: UUID, began: datetime) -> None:
+    """Put the export where a deletion that begins from now on finds it."""
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
+        await connection.execute(text(erasure.SHARE))
+        if await connection.scalar(text(erasure.DELETED_SINCE), {"began": began}):
+            raise DeletedMeanwhile("Something was deleted while the export was made: export again.")
+        await bucket().write_path(path, content)
 
 
 def _add_files(archive: zipfile.ZipFile, tenant_id: UUID) -> int:

@@ -1,5 +1,6 @@
 """Delete a document and all that quotes it, in one transaction; its original follows by the outbox."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,12 +10,13 @@ from sqlalchemy import func, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
-from blocks.connections import database
+from blocks.connections import bucket, database
 from kowai import erasure
 from kowai.errors import NotFound
 from kowai.tables.knowledge import Document
 from kowai.tables.ledger import DeletionCertificate, Outbox
 from kowai.types import Value
+from tasks.export_tenant import FOLDER
 from tasks.step import step
 
 REMOVAL = "remove-original"
@@ -47,11 +49,16 @@ async def forget(
         counts = await _counted(connection, erasure.ARRIVALS, name=external_id)
         document_id = await connection.scalar(text(erasure.FIND), {"name": external_id})
         if document_id is not None:
-            counts |= await _erase(connection, document_id)
+            quotes, results = await _erase(connection, document_id, external_id)
+            counts |= quotes
+            originals += results
         if not any(counts.values()):
             raise NotFound("There is no such document.")
         counts |= {"vanished": 1} if vanished else {}
         counts["originals"] = await let_go(connection, originals, tenant_id)
+        if not vanished:  # what somebody has deleted is in no export either
+            exports = await asyncio.to_thread(lambda: list(bucket().files(tenant_id, FOLDER)))
+            counts["exports"] = await let_go(connection, exports, tenant_id)
         facts = {"document_id": document_id, "requested_by": requested_by, "counts": counts}
         return await certify(connection, facts | {"name_hash": erasure.name_hash(tenant_id, external_id)}, tenant_id)
 
@@ -66,22 +73,28 @@ async def name_of(document_id: UUID, tenant_id: UUID) -> str:
     return name
 
 
-async def _erase(connection: AsyncConnection, document_id: UUID) -> dict[str, int]:
-    """Delete the document, then what quotes it: an answer recorded meanwhile has held its row until now."""
+async def _erase(connection: AsyncConnection, document_id: UUID, name: str) -> tuple[dict[str, int], list[str]]:
+    """Delete the document, then what quotes it: an answer recorded meanwhile has held its row until now.
+
+    Return how much went, and the files that quote it.
+    """
     held = (await connection.execute(text(erasure.HELD), {"document": document_id})).mappings().one()
     await connection.execute(text(erasure.DOCUMENT), {"document": document_id})
     cited = f'[{{"document_id": "{document_id}"}}]'
     found = await connection.execute(text(erasure.QUOTING), {"document": str(document_id), "cited": cited})
     answers = found.all()
+    citing = [answer.query_id for answer in answers if answer.cited]
+    results = list(await connection.scalars(text(erasure.RESULTS), {"citing": citing}))
     quotes = await _counted(
         connection,
         erasure.QUOTES,
         document=str(document_id),
-        citing=[answer.query_id for answer in answers if answer.cited],
+        name=name,
+        citing=citing,
         quoting=[answer.query_id for answer in answers],
         texts=[answer.text for answer in answers if answer.cited],
     )
-    return {"documents": 1, **{name: int(count) for name, count in held.items()}, **quotes}
+    return {"documents": 1, **{kind: int(count) for kind, count in held.items()}, **quotes}, results
 
 
 async def _counted(connection: AsyncConnection, statements: dict[str, str], **values: Any) -> dict[str, int]:

@@ -48,7 +48,7 @@ def find(tenant_id: UUID, call_id: UUID) -> Settlement | None:
 
 def kept(tenant_id: UUID) -> list[UUID]:
     """Return the calls whose settlements wait on this machine."""
-    return [UUID(path.stem) for path in _path(tenant_id, tenant_id).parent.glob("*.json")]
+    return [UUID(path.stem) for path in folder(tenant_id).glob("*.json")]
 
 
 def drop(settlement: Settlement) -> None:
@@ -56,5 +56,10 @@ def drop(settlement: Settlement) -> None:
         _path(settlement.tenant_id, settlement.call_id).unlink(missing_ok=True)
 
 
+def folder(tenant_id: UUID) -> Path:
+    """Return the folder that holds a tenant's settlements on this machine."""
+    return settings().state.expanduser().absolute() / "replies" / str(tenant_id)
+
+
 def _path(tenant_id: UUID, call_id: UUID) -> Path:
-    return settings().state.expanduser().absolute() / "replies" / str(tenant_id) / f"{call_id}.json"
+    return folder(tenant_id) / f"{call_id}.json"

@@ -19,7 +19,7 @@ from kowai.tables.evaluations import SuiteCase, SuiteRow
 from tasks.step import step
 
 AT_ONCE = 2_000
-SHIPPED, PRODUCTION = "shipped", "production"
+SHIPPED = "shipped"
 ALONE = text("select pg_advisory_xact_lock(4072003, hashtext(:name))")
 
 

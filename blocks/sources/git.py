@@ -84,14 +84,19 @@ def _bare(uri: str) -> str:
 
 def _folder(uri: str, tenant_id: UUID) -> Path:
     """Return the repository itself, or where what is fetched from its URL is kept."""
-    address, state = _bare(uri), settings().state.expanduser().absolute()
+    address = _bare(uri)
     if is_url(address):
-        return state / "repositories" / str(tenant_id) / sha256(address.encode()).hexdigest()[:32]
+        return fetched(tenant_id) / sha256(address.encode()).hexdigest()[:32]
     folder = Path(address.removeprefix("file://")).expanduser().absolute()
     check_place(folder)
     if not folder.is_dir():
         raise SourceMissing(f"{address} does not exist.")
     return folder
+
+
+def fetched(tenant_id: UUID) -> Path:
+    """Return the folder that holds what is fetched for a tenant."""
+    return settings().state.expanduser().absolute() / "repositories" / str(tenant_id)
 
 
 async def _pinned(url: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from kowai.types import Value
 
 MOST_CASES = 50_000
 LONGEST_KEY = 200
+PRODUCTION = "production"  # the origin of suites that were drawn from what was asked
 Grade = Literal[0, 1, 2, 3, 4]
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from blocks.bucket import Bucket
+from kowai.errors import Unavailable
 from kowai.storable import StorageFull
 
 LARGEST = 1_000_000
@@ -30,3 +31,11 @@ async def test_an_original_that_does_not_fit_leaves_nothing_behind_and_the_next_
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     path = await bucket.put(tenant, b"small")
     assert await bucket.read_path(path) == b"small"
+
+
+async def test_files_of_a_tenant_that_cannot_be_removed_are_not_said_to_be_gone(tmp_path: Path) -> None:
+    bucket, tenant = Bucket(folder=tmp_path), uuid4()
+    (tmp_path / str(tenant)).write_text("not a folder")
+    with pytest.raises(Unavailable):
+        await bucket.erase(tenant)
+    await bucket.erase(uuid4())

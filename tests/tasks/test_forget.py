@@ -16,23 +16,34 @@ from sqlalchemy.exc import ProgrammingError
 
 from blocks.connections import bucket
 from blocks.database import Database
+from deployments.shim.batch_views import read_file
 from flows.ingest import ingest_stored
 from kowai.erasure import name_hash, seal
 from kowai.errors import NotFound
+from kowai.question_sets import read_rows
 from kowai.tables.ledger import Event, ModelCall
 from kowai.types import Draft, Question
+from tasks import export_tenant as exporting
 from tasks.accept import accept
+from tasks.batches import Order, receive_batch
 from tasks.claim import claim
+from tasks.compare import report_batch
+from tasks.conversations import begin_conversation, delete_conversation
 from tasks.documents import list_answers, list_dead_letters, list_documents, read_accounts
+from tasks.drawing import draw_suite
 from tasks.embed import embed_chunks
+from tasks.export_tenant import DeletedMeanwhile, export_tenant
+from tasks.feedback import give_feedback
 from tasks.forget import forget, list_certificates
 from tasks.index import index
+from tasks.question_sets import receive_question_set
 from tasks.read import read
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.record import record_answer
 from tasks.remove import remove_originals, sweep_bucket
 from tasks.retrieve import find_passages
 from tasks.step import traced
+from tasks.suites import receive_suite
 
 SECRET = "zanzibarite"
 CONTENT = f"The mineral {SECRET} is blue.".encode()
@@ -52,9 +63,11 @@ async def learned(tenant: UUID, name: str, content: bytes = CONTENT) -> UUID:
     return next(one.id for one in await list_documents(tenant) if one.external_id == name)
 
 
-async def answered(store: Database, tenant: UUID, *, citing: bool = True, history: tuple = ()) -> UUID:
+async def answered(
+    store: Database, tenant: UUID, *, citing: bool = True, history: tuple = (), within: dict[str, UUID] | None = None
+) -> UUID:
     """Ask about the mineral, answer with what is found, and keep a model's reply and an event about it."""
-    query_id = await receive_query(Inquiry("Which mineral is blue?", history=history), tenant)
+    query_id = await receive_query(Inquiry("Which mineral is blue?", history=history, **within or {}), tenant)
     passages = await find_passages("Which mineral is blue?", tenant, k=3, filters={})
     found = passages[0]
     same = found.model_dump(include={"document_id", "external_id", "title", "version", "page", "start", "end", "score"})
@@ -111,6 +124,77 @@ async def test_no_table_and_no_file_holds_a_deleted_document(
     assert (counts["answers"], counts["replies"], counts["items"], counts["originals"]) == (1, 1, 2, 2)
     assert certificate.document_id == document_id
     assert (await read_accounts(tenant))[0].accepted == 0
+
+
+async def in_batch(database_url: str, tenant: UUID, query_id: UUID) -> UUID:
+    """Make the question the only item of a batch that is done, with a verdict on it, and return the batch."""
+    set_id = await receive_question_set("set", read_rows(["Which mineral is blue?"]).questions, tenant)
+    batch_id = await receive_batch(Order(set_id, ["assistant"]), tenant)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update batch_item set id = %s, state = 'done'", [query_id])
+        connection.execute("set session_replication_role = replica")  # an evaluation is nothing to this
+        verdict = [query_id, tenant, batch_id, f"It says {SECRET}."]
+        connection.execute(
+            "insert into case_score (id, tenant_id, evaluation_id, abstained, reason) values (%s, %s, %s, false, %s)",
+            verdict,
+        )
+    await report_batch(batch_id, tenant)
+    return batch_id
+
+
+async def test_no_batch_and_no_verdict_quotes_a_deleted_document(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    await learned(tenant, "minerals.txt")
+    batch_id = await in_batch(database_url, tenant, await answered(store, tenant))
+    assert SECRET.encode() in await read_file(batch_id, tenant, "csv")
+    assert (await forget("minerals.txt", tenant)).counts["results"] == 1
+    assert await remove_originals(tenant) == 3
+    assert mentions(database_url, SECRET[:-1]) == []
+    assert not [path for path in bucket().folder.rglob("*") if path.is_file()]
+    assert SECRET.encode() not in await read_file(batch_id, tenant, "csv")
+
+
+async def test_a_suite_that_was_drawn_from_answers_expects_nothing_that_a_deleted_document_said(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    await learned(tenant, "minerals.txt")
+    await give_feedback(await answered(store, tenant), tenant, uuid4(), "up", None)
+    drawn = (await draw_suite("drawn", ["liked"], 30, 10, tenant_id=tenant)).suite
+    assert drawn.cases[0].answers == (f"It is {SECRET}.",)
+    await receive_suite(drawn, "production", tenant)
+    own = drawn.model_copy(update={"about": drawn.about.model_copy(update={"name": "own"})})
+    suite_id = await receive_suite(own, "own.yaml", tenant)
+    await forget("minerals.txt", tenant)
+    async with store.transaction(tenant) as connection:
+        kept = await connection.scalars(text("select suite_id from suite_case where content::text like '%zanz%'"))
+        assert kept.all() == [suite_id]  # what somebody wrote is theirs
+
+
+async def test_nothing_is_left_of_a_deleted_conversation_that_a_deleted_document_could_be_read_in(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    caller = uuid4()
+    conversation_id = await begin_conversation(tenant, caller)
+    await learned(tenant, "minerals.txt")
+    await answered(store, tenant, within={"asked_by": caller, "conversation_id": conversation_id})
+    with pytest.raises(NotFound):
+        await delete_conversation(conversation_id, tenant, uuid4())
+    assert "model_call" in mentions(database_url, SECRET)
+    await delete_conversation(conversation_id, tenant, caller)
+    await forget("minerals.txt", tenant)
+    assert mentions(database_url, SECRET[:-1]) == []
+
+
+async def test_no_export_holds_a_deleted_document(store: Database, tenant: UUID) -> None:
+    await learned(tenant, "minerals.txt")
+    began = await exporting._begun(tenant)
+    await export_tenant(tenant)
+    assert (await forget("minerals.txt", tenant)).counts["exports"] == 1
+    with pytest.raises(DeletedMeanwhile):
+        await exporting._keep(f"{tenant}/exports/{'a' * 64}", b"", tenant, began)
+    await remove_originals(tenant)
+    assert not [path for path in bucket().folder.rglob("*") if path.is_file()]
 
 
 async def test_an_answer_that_only_saw_the_document_stays_without_it(

@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 from deployments.shim.identity import Principal, may
 from kowai.errors import InvalidInput, TooLarge
 from kowai.suite_formats import MOST_BYTES, formats, read_suite
-from kowai.suites import ParsedSuite
+from kowai.suites import PRODUCTION, ParsedSuite
 from tasks.drawing import SOURCES, draw_suite
-from tasks.suites import PRODUCTION, list_suites, receive_suite
+from tasks.suites import list_suites, receive_suite
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
 LISTED = 1000
