@@ -9,11 +9,15 @@ from typing import Any, TypeVar, cast
 
 from dspy import lm15
 
+# Public in lm15, not re-exported by DSPy, whose version is pinned exactly.
+from dspy._vendor.lm15.serde import response_from_dict, response_to_dict
+
 from blocks.language_model import Target
 from blocks.speakers import speaker
 from kowai.circuits import Circuit
 from kowai.errors import KowaiError
 from kowai.overflow import is_overflow
+from kowai.storable import replaced
 
 R = TypeVar("R")
 Admit = Callable[[Target, lm15.Request], Awaitable[None]]
@@ -105,7 +109,7 @@ class AsyncFailover(Capabilities):
         try:
             await admit(target, request)
             async with asyncio.timeout(target.timeout_seconds):
-                response = await speaker(target).complete(addressed(request, target))
+                response = _storable(await speaker(target).complete(addressed(request, target)))
         except BaseException as error:
             judged = _judged(error, circuit)
             if judged is error:
@@ -185,7 +189,20 @@ async def _events(target: Target, request: lm15.Request) -> AsyncGenerator[Any]:
                 event = await anext(events, None)
             if event is None:
                 return
-            yield event
+            yield _storable_event(event)
+
+
+def _storable(response: lm15.Response) -> lm15.Response:
+    """Return the reply without characters that no database takes: some models say them, and it is paid all the same."""
+    said = response_to_dict(response)
+    stored = replaced(said)
+    return response if stored == said else response_from_dict(stored)
+
+
+def _storable_event(event: Any) -> Any:
+    text = getattr(getattr(event, "delta", None), "text", None)
+    stored = replaced(text)
+    return event if stored == text else replace(event, delta=replace(event.delta, text=stored))
 
 
 def _judged(error: BaseException, circuit: Circuit) -> BaseException:

@@ -28,6 +28,17 @@ def storable(value: str) -> str:
     return value
 
 
+def replaced(value: Any) -> Any:
+    """Return a value of JSON with U+FFFD in place of each character that cannot be stored."""
+    if isinstance(value, str):
+        return _NOWHERE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {replaced(name): replaced(inner) for name, inner in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [replaced(inner) for inner in cast("list[Any]", value)]
+    return value
+
+
 def check_storable(value: object) -> None:
     """Raise NotStorable for the first text inside of lists and mappings that is not storable."""
     if isinstance(value, str):

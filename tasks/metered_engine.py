@@ -62,7 +62,8 @@ class MeteredEngine(Capabilities):
         try:
             async with accounts.renewed(call.id, self.purpose.tenant_id):
                 response = await self._failover.complete(request, call.admit)
-        except asyncio.CancelledError:  # whether it is billed nobody knows: assume the worst
+        except (asyncio.CancelledError, lm15.TimeoutError) as error:  # whether it is billed nobody knows: assume so
+            self._note(error)
             await finish(call.abandon(call.reserved))
             raise
         except BaseException as error:
@@ -103,7 +104,7 @@ class MeteredEngine(Capabilities):
                     yield event
         except BaseException as error:
             self._note(error)
-            left = isinstance(error, asyncio.CancelledError | GeneratorExit)
+            left = isinstance(error, asyncio.CancelledError | GeneratorExit | lm15.TimeoutError)
             await finish(call.end_early(said, type(error).__name__, left=left))
             raise
 

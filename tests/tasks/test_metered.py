@@ -12,7 +12,7 @@ import pytest
 
 from kowai.errors import BudgetExhausted, ModelFailed, ModelRefused, ModelUnreadable, PriceUnknown
 from tasks import accounts, metered
-from tests.model_server import Act, ModelServer
+from tests.model_server import ANSWER, Act, ModelServer
 
 Use = Callable[..., Any]
 Read = Callable[[], Any]
@@ -155,6 +155,32 @@ async def test_a_failed_call_is_released_and_another_attempt_pays_once(
         await ask(tenant)
     assert (day()["reserved"], day()["spent"], day()["releases"]) == (0, 0, 1)
     assert (await ask(tenant)).cost == Decimal("0.11")
+
+
+@pytest.mark.parametrize("heard", [False, True])
+async def test_a_call_that_was_given_up_counts_for_nobody_knows_whether_it_is_billed(
+    books: str, tenant: UUID, use: Use, model_server: ModelServer, day: Read, heard: bool
+) -> None:
+    use(model_server.target(price=PRICE, max_output_tokens=50, timeout_seconds=0.2), request_limit="5")
+    model_server.default = Act(delay=5)
+    with pytest.raises(ModelFailed):
+        await ask(tenant, hear=print if heard else None)
+    assert day()["reserved"] == 0
+    assert day()["spent"] > Decimal("0.1")
+
+
+@pytest.mark.parametrize("heard", [False, True])
+async def test_a_reply_with_what_no_database_takes_is_paid_once_and_read_again(
+    books: str, tenant: UUID, use: Use, model_server: ModelServer, day: Read, heard: bool
+) -> None:
+    use(model_server.target(price=PRICE, max_output_tokens=50), request_limit="5")
+    model_server.default = Act(content=ANSWER.replace("Paris", "Par\0is"))
+    pieces: list[str] = []
+    first = await ask(tenant, hear=pieces.append if heard else None)
+    assert first.fields["answer"] == "Par\ufffdis, of course"
+    assert await ask(tenant) == first
+    assert "\0" not in "".join(pieces)
+    assert (len(model_server.asked), day()["reserved"], day()["spent"]) == (1, 0, Decimal("0.11"))
 
 
 async def test_ones_own_bad_request_is_not_worth_a_retry(
