@@ -85,19 +85,19 @@ async def record_refusal(query_id: UUID, tenant_id: UUID, verdict: Verdict) -> N
 async def record_failure(query_id: UUID, tenant_id: UUID, error: Exception) -> None:
     """Store that answering broke, with the sentence the user may see."""
     known = error if isinstance(error, KowaiError) else KowaiError(INTERNAL)
-    async with (await database()).transaction(tenant_id) as connection:
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
         await _close(connection, query_id, tenant_id, "failed", refusal=known.code, sentence=known.sentence)
 
 
 async def close_crashed(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
     """Store that the process answering this question died; a question that was answered all the same stays so."""
-    async with (await database()).transaction(tenant_id) as connection:
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
         await _close(connection, query_id, tenant_id, "failed", refusal="crashed", sentence=sentence)
 
 
 async def close_stopped(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
     """Store that answering was given up; a question that was answered all the same stays so."""
-    async with (await database()).transaction(tenant_id) as connection:
+    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
         await _close(connection, query_id, tenant_id, "stopped", refusal="stopped", sentence=sentence)
 
 

@@ -12,13 +12,18 @@ import pytest
 from sqlalchemy import func, select, text
 
 from blocks.connections import bucket
+from flows import answer
 from kowai.errors import TenantSuspended
+from kowai.settings import settings
 from kowai.tables.ingestion import Source
 from kowai.tenant_tables import tenant_tables
+from kowai.types import Question
 from tasks.export_tenant import sweep_exports
+from tasks.hosting import suspend_tenant
 from tasks.receive import Inquiry, receive_query
 from tasks.remove import sweep_bucket
 from tasks.sources import remember
+from tasks.step import traced
 from tests.deployments.conftest import People
 
 
@@ -105,6 +110,10 @@ async def test_erasing_empties_every_table_removes_the_files_and_leaves_the_othe
     await remember(["mine"], tenant)
     await remember(["theirs"], other_tenant)
     await bucket().put(other_tenant, b"an original")
+    left = [settings().state / name / str(other_tenant) for name in ("repositories", "replies")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "text").write_text("What they know.")
     async with people.admin(other_tenant) as admin:
         await admin.post("/api/v1/keys", json={"name": "website"})
         await receive_query(Inquiry("What do you know?"), other_tenant)
@@ -117,10 +126,27 @@ async def test_erasing_empties_every_table_removes_the_files_and_leaves_the_othe
     assert certificate["counts"]["source"] == 1
     assert certificate["counts"]["audit_entry"] == 1
     assert not any((await rows_of(people, other_tenant)).values())
-    assert not (bucket().folder / str(other_tenant)).exists()
+    assert not any(folder.exists() for folder in (*left, bucket().folder / str(other_tenant)))
     assert (await rows_of(people, tenant))["source"] == 1
     async with people.database.connection() as connection:
         assert await connection.scalar(text("select count(*) from tenant where name = 'other'")) == 0
+
+
+async def test_a_question_whose_tenant_is_suspended_while_it_is_answered_has_failed(
+    people: People, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query_id = await receive_query(Inquiry("What do you know?"), tenant)
+
+    async def suspended(_question: Question) -> None:
+        await suspend_tenant(tenant, suspended=True)
+        await receive_query(Inquiry("What else?"), tenant)
+
+    monkeypatch.setattr(answer, "retrieve", suspended)
+    with traced(), pytest.raises(TenantSuspended):
+        await answer.answer_query.fn(query_id, tenant)
+    async with people.database.transaction(tenant, even_suspended=True) as connection:
+        row = (await connection.execute(text("select status, refusal from query"))).one()
+    assert row.tuple() == ("failed", "tenant_suspended")
 
 
 async def test_nobody_suspends_or_erases_the_tenant_they_act_for(people: People, tenant: UUID) -> None:
