@@ -80,6 +80,11 @@ def fetch(folder: Path, url: str, reference: str, settings: dict[str, str]) -> N
     run(folder, "fetch", *wanted, url, f"+{reference}:{HEAD}", settings=FETCHING | settings)
 
 
+def home(folder: Path) -> Path:
+    """Return where the repository that a folder belongs to really lies: maybe above it, or elsewhere by a link."""
+    return Path(os.fsdecode(run(folder, "rev-parse", "--path-format=absolute", "--git-common-dir")).rstrip("\n"))
+
+
 def commit_of(folder: Path, reference: str) -> str:
     shown = run(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
     return shown.decode().strip()

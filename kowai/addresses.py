@@ -43,6 +43,15 @@ def is_public(address: str) -> bool:
     return _is_public(parsed)
 
 
+def network_of(address: str) -> str:
+    """Return what one subscriber is known by: an IPv4 address, or the 64 bits of an IPv6 one (RFC 6177)."""
+    try:
+        parsed = _unwrapped(ip_address(address))
+    except ValueError:
+        return address
+    return str(parsed if isinstance(parsed, IPv4Address) else ip_network((parsed, 64), strict=False))
+
+
 def is_metadata(address: str) -> bool:
     """Say whether a cloud's machines are told their secrets at `address`, however it is written."""
     try:

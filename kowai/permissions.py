@@ -85,6 +85,11 @@ def at_least(role: str, least: str) -> bool:
     return role in ROLES and ROLES.index(role) >= ROLES.index(least)
 
 
+def reach_of(role: str) -> frozenset[str]:
+    """Return the permissions that a role has."""
+    return frozenset(permission for permission, least in LEAST_ROLE.items() if at_least(role, least))
+
+
 def known(permission: str) -> str:
     """Return a permission that is in the table. Raises Misconfigured for any other."""
     if permission not in LEAST_ROLE:

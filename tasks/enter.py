@@ -8,6 +8,7 @@ from uuid import UUID, uuid4, uuid5
 from blocks.compiled import Compiled
 from blocks.connections import database
 from blocks.shared_cache import shared_cache
+from kowai.addresses import network_of
 from kowai.errors import Unauthenticated, Unavailable
 from kowai.limits import Quota, StreamsExhausted
 from kowai.settings import settings
@@ -47,8 +48,8 @@ async def enter_as_guest(guest_id: UUID, name: str, role: str, tenant_id: UUID) 
 
 
 async def enter_unknown(address: str) -> Quota:
-    """Count a request of nobody in particular against the network address that it comes from."""
-    (spare,) = await take_requests(NOBODY, [(uuid5(NOBODY, address), STRANGERS_PER_MINUTE)])
+    """Count a request of nobody in particular against the network that it comes from."""
+    (spare,) = await take_requests(NOBODY, [(uuid5(NOBODY, network_of(address)), STRANGERS_PER_MINUTE)])
     return Quota("address", STRANGERS_PER_MINUTE, spare)
 
 

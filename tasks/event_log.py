@@ -17,6 +17,7 @@ from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai.errors import Unavailable
 from kowai.tables.ledger import Event
+from kowai.tables.queries import Query
 
 CHANNEL = "kowai_event"
 QUIET_SECONDS = 1.0  # how long a reader waits at most before it looks for itself
@@ -85,9 +86,10 @@ async def read_facts(subject: UUID, tenant_id: UUID, after: int = 0) -> list[Fac
         return [Fact(*row) for row in await connection.execute(found)]
 
 
-async def find_subject(sequence: int, tenant_id: UUID) -> UUID | None:
-    """Return whose fact has this sequence, if it is one of this tenant's."""
-    found = select(col(Event.subject)).where(col(Event.tenant_id) == tenant_id, col(Event.sequence) == sequence)
+async def find_question(sequence: int, tenant_id: UUID, asked_by: UUID) -> UUID | None:
+    """Return which question this fact is about, if it is one that this caller has asked."""
+    mine = (col(Event.tenant_id) == tenant_id, col(Event.sequence) == sequence, col(Query.asked_by) == asked_by)
+    found = select(col(Query.id)).join(Event, col(Event.subject) == col(Query.id)).where(*mine)
     async with (await database()).transaction(tenant_id) as connection:
         return await connection.scalar(found)
 

@@ -58,7 +58,7 @@ async def log_in(tenant: str, email: str, password: str) -> Login:
         who = await connection.execute(KNOWN.where(col(UserAccount.email) == email.strip().lower()))
         user = who.one_or_none()
     right = await verify_password(password, user.password_hash if user else None)
-    open_now = user is not None and (user.locked_until is None or user.locked_until <= datetime.now(UTC))
+    open_now = user is not None and _is_open(user)
     async with store.transaction(tenant_id) as connection:
         if user is None or not right or not open_now or user.disabled_at is not None:
             await connection.execute(COUNT_FAILURE, {"id": user.id if user and open_now else NOBODY})
@@ -109,17 +109,24 @@ async def set_password(token: str, password: str) -> None:
 
 async def change_password(user_id: UUID, tenant_id: UUID, old: str, new: str) -> None:
     """Change one's own password, and end every login. Raises Unauthenticated when the old one is wrong."""
-    known = select(col(UserAccount.email), col(UserAccount.password_hash)).where(col(UserAccount.id) == user_id)
+    known = KNOWN.add_columns(col(UserAccount.email)).where(col(UserAccount.id) == user_id)
     async with (await database()).transaction(tenant_id) as connection:
         row = (await connection.execute(known)).one_or_none()
     if row is None:
         raise NotFound("Only a user has a password; this is a key.")
-    if not await verify_password(old, row.password_hash):
-        raise Unauthenticated("The old password is wrong.")
+    right, open_now = await verify_password(old, row.password_hash), _is_open(row)
+    if not right or not open_now:
+        async with (await database()).transaction(tenant_id) as connection:
+            await connection.execute(COUNT_FAILURE, {"id": user_id if open_now else NOBODY})
+        raise Unauthenticated("The old password is wrong, or the account is locked for a while.")
     check_password(new, row.email)
     hashed = await hash_password(new)
     async with (await database()).transaction(tenant_id) as connection:
         await _keep_password(connection, user_id, hashed)
+
+
+def _is_open(user: Any) -> bool:
+    return user.locked_until is None or user.locked_until <= datetime.now(UTC)
 
 
 async def _keep_password(connection: AsyncConnection, user_id: UUID, hashed: str) -> None:

@@ -36,6 +36,8 @@ async def walk(source: Walk) -> Walked:
         url = _bare(source.uri)
         await asyncio.to_thread(git.fetch, folder, url, reference, await _pinned(url))
         reference = git.HEAD
+    else:
+        check_place(await asyncio.to_thread(git.home, folder))
     return await asyncio.to_thread(_walked, source, folder, reference)
 
 

@@ -18,7 +18,7 @@ class Body:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self._is_json = "json" in Headers(scope=scope).get("content-type", "json")
+        self._is_json = "json" in Headers(scope=scope).get("content-type", "json").lower()
         known = settings()
         self._largest = known.max_document_bytes if self._is_json else known.max_body_bytes
         self._size, self._brackets = 0, 0

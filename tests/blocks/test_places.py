@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from blocks import git
 from blocks.places import check_place
 from blocks.sources import Walk, kinds
 from kowai.errors import SourceForbidden
@@ -50,3 +51,15 @@ async def test_a_walk_offers_what_is_forbidden_with_its_cause(tmp_path: Path) ->
     walk = await kinds()["path"].walk(Walk(str(tmp_path / "page.md"), uuid4(), frozenset((".md",)), {}))
     (offer,) = walk.found
     assert isinstance(offer.error, SourceForbidden)
+
+
+@pytest.mark.parametrize("inside", ["handbook", "linked"])
+async def test_a_repository_that_lies_outside_of_the_allowed_folders_is_forbidden(
+    shared_folder: Path, tmp_path: Path, inside: str
+) -> None:
+    (shared_folder / "handbook").mkdir()
+    (shared_folder / "linked").mkdir()
+    git.run(tmp_path, "init", "--quiet")  # the repository that the first folder is a part of
+    (shared_folder / "linked" / ".git").write_text(f"gitdir: {tmp_path / '.git'}")
+    with pytest.raises(SourceForbidden, match="KOWAI_SOURCE_FOLDERS"):
+        await kinds()["git"].walk(Walk(f"git+file://{shared_folder / inside}", uuid4(), frozenset((".md",)), {}))

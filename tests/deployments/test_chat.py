@@ -65,6 +65,16 @@ async def test_an_extractive_answer_is_told_and_cited(shim: Shim) -> None:
         assert stored["answer"] == answer["answer"]
 
 
+async def test_a_key_does_not_go_on_with_what_another_has_asked(shim: Shim) -> None:
+    async with shim.client() as client:
+        told = await everything(client, "POST", "/api/v1/chat", json={"query": GREEN})
+        wanted = {"name": "other", "role": "viewer", "scopes": ["questions.ask"]}
+        key = (await client.post("/api/v1/keys", json=wanted)).json()["key"]
+        by_other = {"Authorization": f"Bearer {key}", "Last-Event-ID": str(told[0].id)}
+        own = await everything(client, "POST", "/api/v1/chat", json={"query": "What is tea?"}, headers=by_other)
+    assert own[0].data["query_id"] != told[0].data["query_id"]
+
+
 async def test_a_models_words_are_told_bare_and_the_last_event_says_what_was_struck_out(
     shim: Shim, use: Use, model_server: ModelServer
 ) -> None:

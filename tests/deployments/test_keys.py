@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from kowai.permissions import reach_of
 from tests.deployments.conftest import People
 
 
@@ -86,3 +87,24 @@ async def test_when_a_key_was_last_used_is_known(people: People, tenant: UUID) -
 async def test_a_key_that_makes_no_sense_is_not_made(people: People, tenant: UUID, wanted: dict[str, object]) -> None:
     async with people.admin(tenant) as admin:
         assert (await admin.post("/api/v1/keys", json={"name": "odd"} | wanted)).status_code == 422
+
+
+async def test_a_confined_key_decides_about_nobody_who_may_do_more(people: People, tenant: UUID) -> None:
+    async with people.admin(tenant) as admin:
+        user = (await admin.post("/api/v1/users", json={"email": "ada@example.org"})).json()["user"]
+    confined = await people.key(tenant, "admin", scopes=["users.manage"])
+    async with people.calling(confined) as client:
+        for role in ("viewer", "admin"):
+            wanted = {"email": f"{role}@example.org", "role": role}
+            assert (await client.post("/api/v1/users", json=wanted)).status_code == 403
+        assert (await client.post(f"/api/v1/users/{user['id']}/password-token")).status_code == 403
+    as_far = await people.key(tenant, "admin", scopes=["users.manage", *reach_of("viewer")])
+    async with people.calling(as_far) as client:
+        assert (await client.post(f"/api/v1/users/{user['id']}/password-token")).is_success
+
+
+async def test_a_key_that_may_only_look_at_sources_adds_none(people: People, tenant: UUID) -> None:
+    looking = await people.key(tenant, "admin", scopes=["sources.read"])
+    async with people.calling(looking) as client:
+        assert (await client.post("/api/v1/ingest", json={"sources": ["/tmp/none"]})).status_code == 403
+        assert (await client.get("/api/v1/sources")).json()["sources"] == []

@@ -110,6 +110,16 @@ async def test_five_wrong_passwords_lock_the_account_even_for_the_right_one(peop
         assert (await log_in(client)).status_code == 200
 
 
+async def test_who_has_somebodys_login_does_not_guess_their_password(people: People, tenant: UUID) -> None:
+    await add(people, tenant)
+    async with people.calling() as client:
+        tokens = (await log_in(client)).json()
+    async with people.calling(tokens["access_token"]) as thief:
+        for guess in (*["wrong horse battery"] * 5, PASSWORD):
+            change = {"old_password": guess, "new_password": "another horse battery"}
+            assert (await thief.post("/api/v1/auth/password", json=change)).status_code == 401
+
+
 async def test_refreshing_gives_the_next_token(people: People, tenant: UUID) -> None:
     await add(people, tenant)
     async with people.calling() as client:

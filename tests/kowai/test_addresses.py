@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kowai.addresses import is_metadata, is_public
+from kowai.addresses import is_metadata, is_public, network_of
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,17 @@ def test_addresses_that_tell_a_machine_its_secrets_are_known_however_written(add
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "8.8.8.8", "fd00::1", "localhost"])
 def test_other_private_addresses_tell_no_secrets(address: str) -> None:
     assert not is_metadata(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_whoever_has_a_network_of_addresses_is_one_stranger(address: str, network: str) -> None:
+    assert network_of(address) == network

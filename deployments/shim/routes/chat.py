@@ -18,7 +18,7 @@ from deployments.shim.runs import Opening
 from deployments.shim.streams import DEPLOYMENT, EventStream, Streams, place_for
 from kowai.errors import InvalidInput
 from kowai.telling import struck_out
-from tasks.event_log import FINAL, Fact, find_subject, read_facts
+from tasks.event_log import FINAL, Fact, find_question, read_facts
 from tasks.idempotency import Claim
 from tasks.receive import receive_query
 from tasks.tell import told_text
@@ -67,7 +67,7 @@ async def chat(
 ) -> Any:
     """Answer while it is written; the same request with `Last-Event-ID` goes on where the connection broke."""
     after = sequence_of(last_event_id)
-    known = await find_subject(after, caller.tenant_id) if after else None
+    known = await find_question(after, caller.tenant_id, caller.id) if after else None
     if known is not None:
         return await _resumed(known, after, caller, request)
     if not asked.stream:

@@ -26,7 +26,7 @@ LARGEST_BATCH = 5_000
 
 Reader = Annotated[Principal, Depends(may("documents.read"))]
 Writer = Annotated[Principal, Depends(may("documents.write"))]
-SourceReader = Annotated[Principal, Depends(may("sources.read"))]
+SourceWriter = Annotated[Principal, Depends(may("sources.write"))]
 
 
 class Record(BaseModel):
@@ -94,7 +94,7 @@ async def add_records(
 
 @router.post("/ingest")
 async def ingest(
-    named: Sources, caller: SourceReader, request: Request, response: Response, repeats: Repeatable
+    named: Sources, caller: SourceWriter, request: Request, response: Response, repeats: Repeatable
 ) -> Ledger:
     """Read folders, globs, files or URLs as the worker sees them, now and every night."""
     await remember(named.sources, caller.tenant_id, named.handling())

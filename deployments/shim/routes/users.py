@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.identity import Principal, may
 from kowai.errors import Forbidden
-from kowai.permissions import at_least
+from kowai.permissions import at_least, reach_of
 from tasks import users
 from tasks.users import User
 
@@ -85,5 +85,8 @@ async def issue_password_token(user_id: UUID, caller: Admin) -> PasswordToken:
 
 
 def _check_rank(caller: Principal, role: str) -> None:
+    """Refuse to decide about whoever may do more than the caller; a user may do all that their role may."""
     if not at_least(caller.role, role):
         raise Forbidden(f"Only a {role} may decide about a {role}; your role is {caller.role}.")
+    if caller.scopes is not None and not reach_of(role) <= caller.scopes:
+        raise Forbidden(f"This key's scopes leave out permissions that a {role} has.")
