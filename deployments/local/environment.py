@@ -40,6 +40,12 @@ RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * DAY_SECONDS),
 }
+# Prefect's default writes each task run in a transaction of its own, and events by twenties; a second is seldom waited.
+BATCHES = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "100",
+}
 # Off by Prefect's default: without them its stream of logs is open and silent.
 STREAMS = {
     "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
@@ -115,7 +121,7 @@ def prefect_server(place: Layout, settings: Settings) -> dict[str, str]:
     server = {"HOST": "127.0.0.1", "PORT": str(settings.prefect_port)}
     server["AUTH_STRING"] = read_secret(place.secrets, "prefect-auth")
     named = {f"PREFECT_SERVER_API_{name}": value for name, value in server.items()}
-    return RETENTION | STREAMS | shared(place, settings) | named | {"PREFECT__SERVER_FINAL": "1"}
+    return RETENTION | BATCHES | STREAMS | shared(place, settings) | named | {"PREFECT__SERVER_FINAL": "1"}
 
 
 def bare() -> dict[str, str]:

@@ -45,6 +45,7 @@ class RunRecord(Value):
             return created
         times = {"started": self.started_at, "ended": self.ended_at}
         labels = {f"kowai.{name}-at": at.isoformat() for name, at in times.items() if at is not None}
+        created["enforce_parameter_schema"] = False  # it has been run with them
         return created | {"state": state("RUNNING"), "labels": {"kowai.in-process": True, **labels}}
 
 

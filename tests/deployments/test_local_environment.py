@@ -119,7 +119,7 @@ def test_the_address_shown_is_one_that_this_computer_reaches(host: str, url: str
     assert environment.shim_url(settings(host=host, port=8100)) == url
 
 
-def test_the_embedded_prefect_server_forgets_old_runs_logs_and_events_unless_told_otherwise(
+def test_the_embedded_prefect_server_forgets_old_runs_and_writes_many_task_runs_at_once_unless_told_otherwise(
     place: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from prefect.settings import Settings as PrefectSettings
@@ -131,6 +131,8 @@ def test_the_embedded_prefect_server_forgets_old_runs_logs_and_events_unless_tol
     assert server.services.db_vacuum.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
     assert server.services.db_vacuum.retention_period == timedelta(days=30)
     assert server.events.retention_period == timedelta(days=7)
+    assert (server.services.task_run_recorder.batch_size, server.services.task_run_recorder.flush_interval) == (100, 1)
+    assert server.services.event_persister.batch_size == 100
     monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", "864000")
     told = environment.prefect_server(place, settings())
     assert told["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] == "864000"

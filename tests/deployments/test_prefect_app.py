@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from deployments.local import prefect_app
-from deployments.local.prefect_app import Connection
+from deployments.local.prefect_app import Connection, checked_once
 
 
 def connection(path: Path) -> Connection:
@@ -67,3 +67,31 @@ async def test_every_connection_that_sqlalchemy_opens_is_ours(engine: AsyncEngin
         await begun.execute(text("insert into t values (3)"))
     async with engine.connect() as again:
         assert (await again.scalar(text("select x from t"))) == 3
+
+
+def test_a_schema_that_passed_is_not_checked_again_and_one_that_failed_is() -> None:
+    checked: list[dict[str, str]] = []
+
+    def check(schema: dict[str, str]) -> None:
+        checked.append(schema)
+        if schema["type"] == "no type":
+            raise ValueError(schema)
+
+    once = checked_once(check)
+    for _ in range(2):
+        once({"type": "object"}, format_checker=None)
+        with pytest.raises(ValueError, match="no type"):
+            once({"type": "no type"})
+    assert [schema["type"] for schema in checked] == ["object", "no type", "no type"]
+
+
+def test_prefect_checks_each_schema_once_and_still_refuses_what_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.utilities.schema_tools import validation
+
+    validator = validation._VALIDATOR  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(validator, "check_schema", validator.check_schema)
+    prefect_app._check_schemas_once()  # pyright: ignore[reportPrivateUsage]
+    assert "checked_once" in validator.check_schema.__qualname__
+    validation.validate({"count": 1}, {"type": "object", "properties": {"count": {"type": "integer"}}}, True)
+    with pytest.raises(ValueError, match="Invalid schema"):
+        validation.is_valid_schema({"type": "no type"}, preprocess=False)
