@@ -1,7 +1,6 @@
 """Log in and out; add users, make keys."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
@@ -10,6 +9,8 @@ from deployments.commands.options import Json, Key, State, Url
 users = typer.Typer(name="users", help="Add and change the tenant's users.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="Make, rotate and revoke API keys.", no_args_is_help=True)
 
+User = Annotated[str, typer.Argument(help="The user's e-mail address or id.")]
+KeyName = Annotated[str, typer.Argument(help="The key's name or id.")]
 Role = Annotated[str, typer.Option("--role", "-r", help="viewer, analyst, operator, admin or platform_admin.")]
 
 
@@ -61,7 +62,7 @@ def add_user(
 
 @users.command("change")
 def change_user(
-    user_id: UUID,
+    user: User,
     role: Annotated[str | None, typer.Option("--role", "-r", help="The new role.")] = None,
     disable: Annotated[bool | None, typer.Option("--disable/--enable", help="Shut out, or let in again.")] = None,
     url: Url = None,
@@ -69,13 +70,15 @@ def change_user(
 ) -> None:
     """Change a user's role, shut them out or let them in again."""
     change = {"role": role, "disabled": disable}
-    send("PATCH", f"/api/v1/users/{user_id}", {n: v for n, v in change.items() if v is not None}, url, key)
+    path = one_of("/api/v1/users", user, "email", url, key)
+    send("PATCH", path, {name: value for name, value in change.items() if value is not None}, url, key)
 
 
 @users.command("reset")
-def reset_password(user_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
+def reset_password(user: User, url: Url = None, key: Key = None, state: State = None) -> None:
     """Print a token by which a user sets a new password."""
-    typer.echo(send("POST", f"/api/v1/users/{user_id}/password-token", None, url, key)["password_token"])
+    path = one_of("/api/v1/users", user, "email", url, key)
+    typer.echo(send("POST", f"{path}/password-token", None, url, key)["password_token"])
 
 
 @users.command("password")
@@ -110,19 +113,37 @@ def make_key(
 
 @keys.command("rotate")
 def rotate_key(
-    key_id: UUID,
+    name: KeyName,
     overlap_hours: Annotated[float, typer.Option(help="How long the old key works beside the new one.")] = 24.0,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Make a key's successor and print it, this once."""
-    typer.echo(send("POST", f"/api/v1/keys/{key_id}/rotate", {"overlap_hours": overlap_hours}, url, key)["key"])
+    path = one_of("/api/v1/keys", name, "name", url, key)
+    typer.echo(send("POST", f"{path}/rotate", {"overlap_hours": overlap_hours}, url, key)["key"])
 
 
 @keys.command("revoke")
-def revoke_key(key_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
+def revoke_key(name: KeyName, url: Url = None, key: Key = None, state: State = None) -> None:
     """End a key at once."""
-    send("DELETE", f"/api/v1/keys/{key_id}", None, url, key)
+    send("DELETE", one_of("/api/v1/keys", name, "name", url, key), None, url, key)
+
+
+def one_of(path: str, wanted: str, column: str, url: str | None, key: str | None) -> str:
+    """Return the path of the one row that is called so, or has that id. Raises NotFound for none and for several."""
+    from deployments.commands.holding import is_id
+    from kowai.errors import NotFound
+
+    if is_id(wanted):
+        return f"{path}/{wanted}"
+    ids = [
+        row["id"]
+        for row in _get(path, url, key)
+        if row[column].casefold() == wanted.casefold() and not row.get("revoked_at")
+    ]
+    if len(ids) != 1:
+        raise NotFound(f"{len(ids) or 'None'} of {path.rpartition('/')[2]} has the {column} '{wanted}'. Give an id.")
+    return f"{path}/{ids[0]}"
 
 
 def _get(path: str, url: str | None, key: str | None) -> Any:

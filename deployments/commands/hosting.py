@@ -2,15 +2,15 @@
 
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
-from deployments.commands.entering import send, show_rows
+from deployments.commands.entering import one_of, send, show_rows
 from deployments.commands.options import Json, Key, State, Url
 
 tenants = typer.Typer(name="tenants", help="Make, suspend, export and erase tenants.", no_args_is_help=True)
 
+Tenant = Annotated[str, typer.Argument(help="The tenant's name or id.")]
 TENANTS = "/api/v1/tenants"
 
 
@@ -31,20 +31,20 @@ def add_tenant(name: str, url: Url = None, key: Key = None, state: State = None)
 
 
 @tenants.command("suspend")
-def suspend_tenant(tenant_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
+def suspend_tenant(tenant: Tenant, url: Url = None, key: Key = None, state: State = None) -> None:
     """Stop every request and every run of a tenant."""
-    send("PATCH", f"{TENANTS}/{tenant_id}", {"suspended": True}, url, key)
+    send("PATCH", one_of(TENANTS, tenant, "name", url, key), {"suspended": True}, url, key)
 
 
 @tenants.command("resume")
-def resume_tenant(tenant_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
+def resume_tenant(tenant: Tenant, url: Url = None, key: Key = None, state: State = None) -> None:
     """Let a suspended tenant go on."""
-    send("PATCH", f"{TENANTS}/{tenant_id}", {"suspended": False}, url, key)
+    send("PATCH", one_of(TENANTS, tenant, "name", url, key), {"suspended": False}, url, key)
 
 
 @tenants.command("export")
 def export_tenant(
-    tenant_id: UUID,
+    tenant: Tenant,
     to: Annotated[Path, typer.Argument(help="The ZIP file to write.")],
     url: Url = None,
     key: Key = None,
@@ -53,16 +53,18 @@ def export_tenant(
     """Write everything of a tenant into a ZIP file: a JSON Lines file for each table, and the originals."""
     from deployments.commands.api import Api
 
+    path = one_of(TENANTS, tenant, "name", url, key)
     with Api(url, key) as api:
-        export = api.post(f"{TENANTS}/{tenant_id}/export")
-        to.write_bytes(api.download(f"{TENANTS}/{tenant_id}/exports/{export['name']}", {}))
+        export = api.post(f"{path}/export")
+        to.write_bytes(api.download(f"{path}/exports/{export['name']}", {}))
     typer.echo(f"{sum(export['rows'].values()):,} rows and {export['files']:,} files are in {to}.")
 
 
 @tenants.command("erase")
-def erase_tenant(tenant_id: UUID, url: Url = None, key: Key = None, state: State = None) -> None:
+def erase_tenant(tenant: Tenant, url: Url = None, key: Key = None, state: State = None) -> None:
     """Erase a suspended tenant for good and print the certificate."""
     import json
 
+    path = one_of(TENANTS, tenant, "name", url, key)
     name = typer.prompt("This cannot be undone. The tenant's name")
-    typer.echo(json.dumps(send("DELETE", f"{TENANTS}/{tenant_id}", {"name": name}, url, key), indent=2))
+    typer.echo(json.dumps(send("DELETE", path, {"name": name}, url, key), indent=2))

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -22,6 +21,8 @@ log = structlog.get_logger()
 KIND = "flow-run"
 SWEEP_SECONDS = 15.0
 LEAST_PAUSE_SECONDS = 2.0  # between two tellings while questions are answered
+QUIET_SECONDS = 5.0  # without a question: no more are coming
+POLL_SECONDS = 0.1
 SHARE = 0.1  # of the time, at most, that Prefect is being told while questions are answered
 RETRY_SECONDS = 1.0
 AT_ONCE = 50  # runs that Prefect takes by one call
@@ -41,9 +42,8 @@ class Recorder:
     """
 
     def __init__(self, prefect: PrefectApi) -> None:
-        self._working, self._spent = 0, 0.0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._working, self._rests_since = 0, time.monotonic()
+        self._seconds_each = 0.0  # that the runs told last have taken
         self._prefect = prefect
         self._ended: list[Ended] = []
         self._some_ended = asyncio.Event()
@@ -52,13 +52,10 @@ class Recorder:
     def begin(self) -> None:
         """Note that a run is under way in this process."""
         self._working += 1
-        self._idle.clear()
 
     def end(self, ended: Ended) -> None:
         """Take over the record of a run that is no longer under way."""
-        self._working -= 1
-        if not self._working:
-            self._idle.set()
+        self._working, self._rests_since = self._working - 1, time.monotonic()
         self._ended.append(ended)
         self._some_ended.set()
 
@@ -101,23 +98,27 @@ class Recorder:
             except TimeoutError:
                 entries = await _left_behind()
             while entries:
-                await self._wait_for_quiet()
+                await self._wait_for_quiet(len(entries))
                 while not self._kept.empty():
                     entries.append(self._kept.get_nowait())
                 await self._deliver_some(entries[:AT_ONCE])
                 entries = entries[AT_ONCE:]
 
-    async def _wait_for_quiet(self) -> None:
+    async def _wait_for_quiet(self, entries: int) -> None:
         """Let answers go first: telling Prefect costs it more than answering costs us."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(LEAST_PAUSE_SECONDS, self._spent / SHARE)):
-                await self._idle.wait()
+        began = time.monotonic()
+        while True:
+            now, runs = time.monotonic(), min(AT_ONCE, entries + self._kept.qsize())
+            rested = None if self._working else now - self._rests_since
+            if is_time_to_tell(runs * self._seconds_each, waited=now - began, rested=rested):
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _deliver_some(self, entries: Sequence[Entry]) -> None:
         began = time.monotonic()
         for tenant_id, own in groupby(sorted(entries, key=_tenant), key=_tenant):
             await self.deliver([subject_id for subject_id, _ in own], tenant_id)
-        self._spent = time.monotonic() - began
+        self._seconds_each = (time.monotonic() - began) / len(entries)
 
     async def deliver(self, subject_ids: Sequence[UUID], tenant_id: UUID) -> None:
         """Tell Prefect about a tenant's entries; those that fail are put off and delivered by a later sweep."""
@@ -144,6 +145,15 @@ class Recorder:
         if runs:
             await outbox.note_runs(held.connection, runs)
         held.delivered.update(runs)
+
+
+def is_time_to_tell(seconds: float, *, waited: float, rested: float | None) -> bool:
+    """Decide whether to tell what takes so many seconds: after a quiet that is the longer the more they are.
+
+    `rested` is how long no question has been answered, None while one is: a pause that keeps to SHARE must do then.
+    """
+    pause = seconds / SHARE
+    return waited >= max(LEAST_PAUSE_SECONDS, pause) or (rested is not None and rested >= min(QUIET_SECONDS, pause))
 
 
 def _tenant(entry: Entry) -> UUID:

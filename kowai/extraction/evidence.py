@@ -1,5 +1,6 @@
 """Evidence: the sentences of the retrieved passages, and which of a question's terms each of them holds."""
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +14,7 @@ MOST_SENTENCES = 400
 MOST_CHARACTERS = 50_000
 PREFIX = 4
 ALIKE = 0.6
+QUOTED_QUESTION = re.compile(r'["“„«][^"“”„«»]*[?？]["“”»]')  # holds a question's words, and answers none
 
 
 class Quotable(NamedTuple):
@@ -23,10 +25,10 @@ class Quotable(NamedTuple):
 
 
 class Sentence:
-    """Hold a sentence; its words and their places are found when they are asked for."""
+    """Hold a sentence without the questions it quotes; its words and their places are found when asked for."""
 
     def __init__(self, text: str, quotable: Quotable) -> None:
-        self.text = text[quotable.span.start : quotable.span.end]
+        self.text = QUOTED_QUESTION.sub("", text[quotable.span.start : quotable.span.end])
         self.quote = quotable.quote
         self.stems = stems_of(self.text)
 

@@ -49,5 +49,16 @@ async def test_a_user_is_added_sets_a_password_logs_in_makes_a_key_and_leaves(
     async with shim._replace(key=key).client() as client:
         assert (await client.get("/api/v1/auth/me")).json()["scopes"] == ["account.use"]
     assert "ada@example.org" in await asyncio.to_thread(kowai, "users", "list", "--json")
+    await asyncio.to_thread(kowai, "keys", "revoke", "website")
+    async with shim._replace(key=key).client() as client:
+        assert (await client.get("/api/v1/auth/me")).status_code == 401
     await asyncio.to_thread(kowai, "logout")
     assert not session.exists()
+
+
+async def test_a_user_is_changed_by_their_address_and_nobody_by_an_unknown_one(kowai: Kowai) -> None:
+    await asyncio.to_thread(kowai, "users", "add", "ada@example.org")
+    await asyncio.to_thread(kowai, "users", "change", "Ada@example.org", "--role", "analyst")
+    assert "analyst" in await asyncio.to_thread(kowai, "users", "list")
+    with pytest.raises(AssertionError, match="None of users has the email"):
+        await asyncio.to_thread(kowai, "users", "change", "eve@example.org", "--disable")

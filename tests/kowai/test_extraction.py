@@ -146,3 +146,22 @@ def test_opposites_are_known_by_pair_and_by_prefix() -> None:
     assert opposed(stem("highest"), frozenset({stem("lowest")}))
     assert opposed("paid", frozenset({"unpaid"}))
     assert not opposed("paid", frozenset({"river"}))
+
+
+@pytest.mark.parametrize("question", ["What is Kelp", "what's kelp?", "What does 'kelp' mean?", "Define kelp."])
+async def test_who_asks_what_something_is_gets_the_sentence_that_says_so(question: str) -> None:
+    text = "Kelp grows fast. Much kelp was cut. Kelp is a brown seaweed of cold seas, tall as trees. It feeds otters."
+    draft = await extract(question, [passage(text)], embed, threshold=0.0)
+    assert draft.citations[0].quote == "Kelp is a brown seaweed of cold seas, tall as trees."
+
+
+async def test_who_asks_for_more_than_what_something_is_is_not_put_off_with_that() -> None:
+    text = "Kelp is a brown seaweed of cold seas. The food of kelp is light."
+    draft = await extract("What is the food of kelp?", [passage(text)], embed, threshold=0.0)
+    assert draft.citations[0].quote == "The food of kelp is light."
+
+
+async def test_a_question_that_a_sentence_quotes_is_no_answer_to_it() -> None:
+    text = 'Say `kowai ask "Which port does Prefect use?"` to try it. The port of Prefect is 4200.'
+    draft = await extract("Which port does Prefect use?", [passage(text)], embed, threshold=0.0)
+    assert draft.citations[0].quote == "The port of Prefect is 4200."
