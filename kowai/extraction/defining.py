@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from kowai.extraction.asked import Asked
 from kowai.extraction.evidence import Sentence
+from kowai.extraction.words import words_of
 
 ASKING = re.compile(r"^\W*(?:(?:what|who)(?:['’]s| is| are| was| were)|define|what do(?:es)?(?=.* mean\W*$))\b", re.I)
 SAYING = frozenset("is are was were mean means".split())
@@ -20,7 +21,7 @@ def asks_what_it_is(asked: Asked) -> bool:
 def says_what_it_is(asked: Asked, sentence: Sentence) -> bool:
     """Tell whether a sentence begins with all that the question names, nothing else, and goes on with "is a"."""
     named, subject = _named(asked), set[str]()
-    for word, following in pairwise(sentence.words):
+    for word, following in pairwise(words_of(sentence.said)):
         if word.lower in SAYING:
             return subject == named and following.lower in ARTICLES
         if word.stem in named:

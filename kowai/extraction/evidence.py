@@ -30,6 +30,7 @@ class Sentence:
     def __init__(self, text: str, quotable: Quotable) -> None:
         self.text = QUOTED_QUESTION.sub("", text[quotable.span.start : quotable.span.end])
         self.quote = quotable.quote
+        self.said = text[quotable.quote.start : quotable.quote.end]
         self.stems = stems_of(self.text)
 
     @cached_property
@@ -88,9 +89,12 @@ def gather(asked: Asked, passages: Sequence[Passage]) -> list[Evidence]:
 
 
 def quotables(text: str) -> list[Quotable]:
-    """Return a text's sentences, each heading and question joined to the one after it: neither answers alone."""
+    """Return a text's sentences, each heading and question joined to the one after it: neither answers alone.
+
+    A heading of one or two words that ends the text, cut off from what it announces, is left out.
+    """
     joined: list[Quotable] = []
-    opening: Quotable | None = None
+    opening, said = None, ""
     for span in sentence_spans(text[:MOST_CHARACTERS]):
         said = text[span.start : span.end]
         start, quoted = (opening.span.start, opening.quote) if opening else (span.start, span)
@@ -99,7 +103,8 @@ def quotables(text: str) -> list[Quotable]:
         opening = found if _leads(said) and span.end - start < 200 else None
         if opening is None:
             joined.append(found)
-    return [*joined, opening] if opening else joined
+    cut_off = opening and joined and opening.span == opening.quote and len(said.split()) <= 2 and ":" not in said
+    return [*joined, opening] if opening and not cut_off else joined
 
 
 def _leads(sentence: str) -> bool:

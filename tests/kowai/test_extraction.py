@@ -137,6 +137,20 @@ def test_a_heading_is_read_with_the_sentence_after_it_and_a_question_is_quoted_w
     assert quoted == ["You get 25 days.", "More text.", "How do I apply? Ask your manager."]
 
 
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("Copy the folder. Days off", "Copy the folder."),
+        ("Copy the folder. Head: Ada", "Head: Ada"),
+        ("Copy the folder. Head of office\n\nAda Brown", "Ada Brown"),
+        ("Days off", "Days off"),
+    ],
+)
+def test_a_short_heading_that_ends_a_text_is_no_sentence_but_a_short_fact_is(text: str, last: str) -> None:
+    quote = quotables(text)[-1].quote
+    assert text[quote.start : quote.end] == last
+
+
 def test_inflected_and_irregular_words_share_a_stem() -> None:
     assert len({stem(word) for word in ("invade", "invaded", "invading", "invades")}) == 1
     assert stem("went") == stem("goes") or stem("went") == stem("go")
