@@ -105,7 +105,7 @@ async def test_the_warm_pool_stores_row_by_row_what_a_call_in_process_stores(
     store: Database, tenant: UUID, other_tenant: UUID, database_url: str, folder: Path, pool: Pool
 ) -> None:
     await scenario(in_process, tenant, folder)
-    pool.work({"modules": ["flows"]})
+    pool.work(modules="flows")
     await scenario(on(pool), other_tenant, folder)
     assert_the_same(database_url, tenant, other_tenant)
 

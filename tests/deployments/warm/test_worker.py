@@ -14,7 +14,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 from warm_pool import LIMIT, Pool  # pyright: ignore[reportMissingImports]
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here"),
+]
 
 
 def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -31,6 +35,10 @@ def state(run: FlowRun) -> str | None:
 
 def running(run: FlowRun) -> bool:
     return run.state is not None and run.state.is_running()
+
+
+def begun(run: FlowRun) -> bool:
+    return run.start_time is not None
 
 
 async def test_each_run_is_a_fork_with_its_own_environment_and_randomness(served: Pool, flows: Any) -> None:
@@ -86,7 +94,7 @@ async def test_a_stopped_worker_finishes_what_ends_soon_hands_back_the_repeatabl
     for run in (safe, unsafe):
         await pool.until(run, running)
     short = await pool.start(flows.nap, {"seconds": 1})
-    await pool.until(short, running)
+    await pool.until(short, begun)
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, LIMIT) == 0
     ends = [state(await pool.client.read_flow_run(run.id)) for run in (short, safe, unsafe)]
@@ -96,14 +104,15 @@ async def test_a_stopped_worker_finishes_what_ends_soon_hands_back_the_repeatabl
 
 async def test_the_runs_of_a_killed_worker_end_with_it_and_are_repeated_or_crashed(pool: Pool, flows: Any) -> None:
     worker = pool.work()
-    safe = await pool.start(flows.nap, {"seconds": 4}, tags=["repeatable"])
-    unsafe = await pool.start(flows.nap, {"seconds": 4})
+    safe = await pool.start(flows.doze, tags=["repeatable"])
+    unsafe = await pool.start(flows.nap, {"seconds": 300})
     for run in (safe, unsafe):
         await pool.until(run, running)
+    await pool.noted("dozes")
     family = children(worker)
     worker.kill()
     worker.wait()
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not psutil.wait_procs(family, timeout=LIMIT)[1]
     pool.work()
     assert state(await pool.final(unsafe)) == "Crashed"
     assert state(await pool.final(safe)) == "Completed"

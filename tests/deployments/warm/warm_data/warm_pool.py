@@ -22,18 +22,19 @@ ROOT = Path(__file__).parents[4]
 DATA = Path(__file__).parent
 WORK = """
 import asyncio, json, sys
-from deployments.warm import serving
+from deployments.warm import fork_server, serving
 from deployments.warm.nursery import Nursery
 from deployments.warm.worker import WarmWorker
 
-async def main():
-    nursery = Nursery(**{"modules": ("warm_sample",)} | json.loads(sys.argv[2]))
-    worker = WarmWorker(work_pool_name=sys.argv[1], nursery=nursery, **json.loads(sys.argv[3]))
+async def main(pool, nursery, options, modules, first):
+    nursery = Nursery(modules, first=first, **json.loads(nursery))
+    worker = WarmWorker(work_pool_name=pool, nursery=nursery, **json.loads(options))
     await serving.work(worker, *serving.stop_requests())
 
-asyncio.run(main())
+_, *how, modules = sys.argv
+asyncio.run(main(*how, (modules,), fork_server.branch((modules,))))
 """
-LIMIT = 60.0
+LIMIT = 240.0
 
 
 class Pool:
@@ -67,9 +68,10 @@ class Pool:
         ours = {"PREFECT_API_URL": self.url, "PREFECT_HOME": str(self.folder / "home"), "PYTHONPATH": path}
         return {**os.environ, **ours, "WARM_NOTES": str(self.notes), "PREFECT_WORKER_QUERY_SECONDS": "3"}
 
-    def work(self, nursery: dict[str, Any] | None = None, **options: Any) -> subprocess.Popen[bytes]:
-        arguments = (self.name, json.dumps(nursery or {}), json.dumps(options))
-        return self.run_worker("-c", WORK, *arguments)
+    def work(
+        self, nursery: dict[str, Any] | None = None, modules: str = "warm_sample", **options: Any
+    ) -> subprocess.Popen[bytes]:
+        return self.run_worker("-c", WORK, self.name, json.dumps(nursery or {}), json.dumps(options), modules)
 
     def run_worker(self, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self.folder / "worker.log").open("ab")
@@ -104,9 +106,9 @@ class Pool:
 
     async def noted(self, name: str) -> str:
         async with asyncio.timeout(LIMIT):
-            while not (self.notes / name).exists():
+            while not (path := self.notes / name).exists() or not (text := path.read_text()):
                 await asyncio.sleep(0.1)
-        return (self.notes / name).read_text()
+        return text
 
     async def states(self, run: FlowRun) -> list[str]:
         """Return what the run went through, but for Late, which a busy machine makes of any."""

@@ -11,8 +11,8 @@ from prefect import flow, task
 
 
 def note(name: str, text: str) -> None:
-    path = Path(os.environ["WARM_NOTES"]) / name
-    path.write_text(path.read_text() + text if path.exists() else text)
+    with (Path(os.environ["WARM_NOTES"]) / name).open("a") as notes:
+        notes.write(text)
 
 
 @task
@@ -56,6 +56,14 @@ async def doze() -> None:
     """Sleep long, but only the first time."""
     note("dozes", "x")
     await asyncio.sleep(300 if (Path(os.environ["WARM_NOTES"]) / "dozes").read_text() == "x" else 0)
+
+
+@flow
+async def meet() -> None:
+    """Wait until a second run of this flow is at work."""
+    note("meets", "x")
+    while (Path(os.environ["WARM_NOTES"]) / "meets").read_text() == "x":
+        await asyncio.sleep(0.05)
 
 
 @flow
