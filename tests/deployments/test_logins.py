@@ -1,5 +1,6 @@
 """People log in with a password, go on by tokens that work once, and are locked out when they guess."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -7,6 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import jwt
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import text
 
 from deployments.shim.access_tokens import Caller, make_access_token
@@ -14,6 +17,16 @@ from tasks import passwords
 from tests.deployments.conftest import People
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
+QUICK = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+in_earnest = passwords._hasher
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    passwords._nobodys.cache_clear()
+    monkeypatch.setattr(passwords, "_hasher", lambda: QUICK)
+    yield
+    passwords._nobodys.cache_clear()
 
 
 async def add(people: People, tenant: UUID, email: str = EMAIL, role: str = "analyst") -> dict[str, Any]:
@@ -51,6 +64,10 @@ async def test_passwords_are_stored_under_argon2id_only(people: People, tenant: 
     async with people.database.transaction(tenant) as connection:
         stored = await connection.scalar(text("select password_hash from user_account"))
     assert stored.startswith("$argon2id$")
+
+
+def test_a_hash_costs_what_rfc_9106_recommends_where_memory_is_short() -> None:
+    assert in_earnest().hash(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 @pytest.mark.parametrize("password", ["short", "a" * 40, "x" * 201])
