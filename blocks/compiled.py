@@ -39,13 +39,24 @@ class Compiled:
         """Return how many rows were changed."""
         return (await self._executed(connection, values)).rowcount
 
+    def later(self, connection: AsyncConnection, values: Mapping[str, Any]) -> psycopg.AsyncCursor[Any]:
+        """Run along with the next statement, or with the commit.
+
+        Return the cursor that has the rows from then on.
+        """
+        return driver_of(connection).hold(*self._filled(values))
+
     async def _executed(self, connection: AsyncConnection, values: Mapping[str, Any]) -> psycopg.AsyncCursor[Any]:
+        statement, given = self._filled(values)
+        cursor = driver_of(connection).cursor(row_factory=namedtuple_row)
+        return await cursor.execute(cast("LiteralString", statement), given)
+
+    def _filled(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         compiled, documents = self._compiled
         given = dict(compiled.construct_params(dict(values)))
         for name in documents:
             given[name] = None if given[name] is None else Jsonb(given[name])
-        cursor = driver_of(connection).cursor(row_factory=namedtuple_row)
-        return await cursor.execute(cast("LiteralString", compiled.string), given)
+        return compiled.string, given
 
     @cached_property
     def _compiled(self) -> tuple[SQLCompiler, list[str]]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from blocks.database_errors import hide, hide_values
+from blocks.driver import Driver
 from blocks.lender import Lender
 from blocks.presence import Presence
 from kowai.errors import DatabaseAway, TenantSuspended
@@ -49,8 +50,13 @@ class Database(Block):
                 hide_parameters=True,  # an error's text ends in logs, which no tenant's text may
                 pool_size=self.pool_size,
                 max_overflow=self.pool_size,
-                # The transaction's first statement begins it: psycopg's own BEGIN would be a round trip more.
-                connect_args={"options": SERVER_OPTIONS, "connect_timeout": 5, "autocommit": True},
+                # The transaction's first statement brings its beginning along.
+                connect_args={
+                    "options": SERVER_OPTIONS,
+                    "connect_timeout": 5,
+                    "autocommit": True,
+                    "async_creator_fn": Driver.connect,
+                },
             )
             hide_values(engine)
             lenders[url] = Lender(engine, self.pool_size)
@@ -72,13 +78,13 @@ class Database(Block):
     @asynccontextmanager
     async def platform_transaction(self) -> AsyncGenerator[AsyncConnection]:
         """Open one transaction for what belongs to no tenant. Raises DatabaseAway."""
-        async with self._telling(), self._lender().lend("begin") as connection:
+        async with self._telling(), self._lender().lend() as connection:
             yield connection
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
         """Open a connection for what belongs to no tenant, each statement by itself. Raises DatabaseAway."""
-        async with self._telling(), self._lender().lend() as connection:
+        async with self._telling(), self._lender().lend(begin=False) as connection:
             yield connection
 
     @asynccontextmanager
@@ -94,13 +100,16 @@ class Database(Block):
                 await self._lender().close()  # what one connection has lost, those at rest have lost as well
                 raise _away(error) from error
             if error.sqlstate == SUSPENDED:
-                raise TenantSuspended("This tenant is suspended.") from error
+                raise _suspended() from error
             raise
         except DBAPIError as error:
             if isinstance(error.orig, psycopg.errors.DiskFull):
                 raise _full(error) from error
             if isinstance(error, OperationalError) or error.connection_invalidated:
+                await self._lender().close()
                 raise _away(error) from error
+            if getattr(error.orig, "sqlstate", None) == SUSPENDED:
+                raise _suspended() from error
             raise
 
     @asynccontextmanager
@@ -144,6 +153,10 @@ class Database(Block):
 
 def _away(error: Exception) -> DatabaseAway:
     return DatabaseAway("The database cannot be reached; try again shortly.", operator=str(error))
+
+
+def _suspended() -> TenantSuspended:
+    return TenantSuspended("This tenant is suspended.")
 
 
 def _full(error: Exception) -> StorageFull:

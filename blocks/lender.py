@@ -3,27 +3,25 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, LiteralString, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.driver import Driver, Values
 
 DRIVER = "kowai driver"
 
 
-def driver_of(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+def driver_of(connection: AsyncConnection) -> Driver:
     """Return the psycopg connection below a lent one, in the same transaction."""
     return connection.info[DRIVER]
 
 
 class Lent(NamedTuple):
     connection: AsyncConnection
-    driver: psycopg.AsyncConnection[Any]
-
-    def is_at_rest(self) -> bool:
-        return not self.driver.closed and self.driver.info.transaction_status == TransactionStatus.IDLE
+    driver: Driver
 
 
 class Lender:
@@ -39,13 +37,13 @@ class Lender:
         self._closing = set[asyncio.Task[None]]()
 
     @asynccontextmanager
-    async def lend(self, begin: str | None = None) -> AsyncGenerator[AsyncConnection]:
-        """Lend a connection, in a transaction of its own where `begin` is what begins it."""
+    async def lend(self, *settings: tuple[str, Values], begin: bool = True) -> AsyncGenerator[AsyncConnection]:
+        """Lend a connection, in a transaction of its own with these settings unless each statement stands alone."""
         async with self._places:
             lent = self._resting.pop() if self._resting else await self._open()
             try:
-                if begin is not None:
-                    await lent.driver.execute(cast("LiteralString", begin))
+                if begin:
+                    lent.driver.begin(*settings)
                 yield lent.connection
                 await lent.driver.commit()
             except BaseException:
@@ -55,7 +53,7 @@ class Lender:
 
     async def _open(self) -> Lent:
         connection = await self.engine.connect()
-        driver = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+        driver = cast(Driver, (await connection.get_raw_connection()).driver_connection)
         connection.info[DRIVER] = driver
         return Lent(connection, driver)
 
@@ -74,11 +72,11 @@ class Lender:
         await asyncio.shield(task)
 
     async def _take_back(self, lent: Lent) -> None:
-        if lent.is_at_rest() and not lent.connection.invalidated and len(self._resting) < self._kept:
+        if lent.driver.is_at_rest() and not lent.connection.invalidated and len(self._resting) < self._kept:
             self._resting.append(lent)
             return
         with suppress(psycopg.Error, SQLAlchemyError):
-            if not lent.is_at_rest():
+            if not lent.driver.is_at_rest():
                 await lent.connection.invalidate()
             await lent.connection.close()
 

@@ -1,6 +1,7 @@
 """Two locks on a tenant: the setting every transaction carries, and the policies PostgreSQL holds it to."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table
@@ -48,14 +49,16 @@ def is_tenant_owned(table: Table) -> bool:
     return "tenant_id" in table.columns
 
 
-def entry(tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False) -> str:
-    """Return what begins a transaction and binds it to one tenant, in one round trip. Raises TenantMissing for None.
+ENTRY = "select set_config('app.tenant', %(tenant)s, true), set_config('synchronous_commit', %(commit)s, true)"
+UNLESS_SUSPENDED = f"{ENTRY}, refuse_suspended(%(id)s)"
+
+
+def entry(tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False) -> tuple[str, dict[str, Any]]:
+    """Return what binds a transaction to one tenant, a statement and its values. Raises TenantMissing for None.
 
     One that is not `durable` may be undone by a power cut in the second after it; it never waits for the disk.
     """
     if tenant_id is None:
         raise TenantMissing("This request belongs to no tenant.")
-    settings = {"app.tenant": UUID(str(tenant_id)), "synchronous_commit": "on" if durable else "off"}
-    calls = [f"set_config('{name}', '{value}', true)" for name, value in settings.items()]
-    calls += [] if even_suspended else [f"refuse_suspended('{settings['app.tenant']}')"]
-    return f"begin; select {', '.join(calls)}"
+    values: dict[str, Any] = {"tenant": str(UUID(str(tenant_id))), "commit": "on" if durable else "off"}
+    return (ENTRY, values) if even_suspended else (UNLESS_SUSPENDED, values | {"id": UUID(values["tenant"])})

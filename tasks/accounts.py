@@ -172,7 +172,7 @@ async def settle(settlement: Settlement) -> None:
     values = settlement.model_dump(include={"state", "cause", "target", "model", "fallback", "cost", "charged"})
     values |= {"id": settlement.call_id, "reply": json.dumps(settlement.reply), **settlement.usage.model_dump()}
     async with (await database()).transaction(settlement.tenant_id, durable=settlement.charged > 0) as connection:
-        await spending_sql.SETTLE.run(connection, values)
+        spending_sql.SETTLE.later(connection, values)
     spool.drop(settlement)
 
 

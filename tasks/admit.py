@@ -81,7 +81,7 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
         if row.experiments and row.pins is None:
             question = await expose(connection, question, row.experiments, row.asked_by)
         await report_findings(connection, query_id, tenant_id, seen.findings)
-        await START.run(connection, {"query": query_id, "status": "running", "started_at": datetime.now(UTC)})
+        START.later(connection, {"query": query_id, "status": "running", "started_at": datetime.now(UTC)})
     return Admission(ADMITTED, question)
 
 

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import NAME, database
 from blocks.embedder import Space
+from blocks.lender import driver_of
 from kowai.indexing import KNOWN_VECTORS, digest_of, embedded_text
 from tasks import metered
-from tasks.indexing_sql import driver, matrix
+from tasks.indexing_sql import matrix
 from tasks.read import Reading
 from tasks.spaces import StoredSpace, current_in
 from tasks.step import patient_step
@@ -55,6 +56,6 @@ async def _known(
 ) -> dict[UUID, NDArray[np.float32]]:
     """Return the vectors that texts of these digests have in the tenant's knowledge."""
     wanted: dict[str, Any] = {"space_id": space.id, "digests": list(set(digests))}
-    cursor = await (await driver(connection)).execute(KNOWN_VECTORS, wanted, binary=True)
+    cursor = await driver_of(connection).execute(KNOWN_VECTORS, wanted, binary=True)
     rows = await cursor.fetchall()
     return dict(zip([row[0] for row in rows], matrix([row[1] for row in rows], space.dimensions), strict=True))

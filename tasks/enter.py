@@ -59,7 +59,8 @@ async def _enter(statement: Compiled, tenant_id: UUID, **caller: Any) -> Entrant
     rates["count_here"] = shared_cache() is None
     streams = {"own_streams": known.streams, "whole_streams": known.tenant_streams}
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        row = await statement.row(connection, {"tenant": tenant_id, **caller, **rates, **streams})
+        entering = statement.later(connection, {"tenant": tenant_id, **caller, **rates, **streams})
+    row = await entering.fetchone()
     if row is None:
         raise Unauthenticated("This key or login is wrong, revoked or expired.")
     if rates["count_here"]:
@@ -85,7 +86,7 @@ async def streaming(subject: UUID, tenant_id: UUID, limits: tuple[int, int]) -> 
     stream = {"id": uuid4(), "tenant": tenant_id, "subject": subject}
     own, whole = limits
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        opened = await connection.execute(OPEN_STREAM, stream | {"own_streams": own, "whole_streams": whole})
+        opened = OPEN_STREAM.later(connection, stream | {"own_streams": own, "whole_streams": whole})
     if not opened.rowcount:
         sentence = f"At most {own:,} answers of one caller and {whole:,} of one tenant are streamed at once."
         raise StreamsExhausted(sentence, retry_after=STREAM_WAIT_SECONDS)
@@ -94,4 +95,4 @@ async def streaming(subject: UUID, tenant_id: UUID, limits: tuple[int, int]) -> 
     finally:
         with suppress(Unavailable):  # its lease runs out
             async with (await database()).transaction(tenant_id, durable=False) as connection:
-                await connection.execute(CLOSE_STREAM, {"id": stream["id"]})
+                CLOSE_STREAM.later(connection, {"id": stream["id"]})

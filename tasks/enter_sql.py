@@ -54,7 +54,8 @@ BY_KEY = Compiled(text(f"with {KEY} {LIMITS}"))
 BY_USER = Compiled(text(f"with {USER} {LIMITS}"))
 BY_GUEST = Compiled(text(f"with {GUEST} {LIMITS}"))
 
-OPEN_STREAM = text("""
+OPEN_STREAM = Compiled(
+    text("""
 with turn as (select pg_advisory_xact_lock(hashtextextended('streams ' || cast(:tenant as text), 0))),
 open as (
   select count(*) filter (where subject = :subject) as own, count(*) as whole from open_stream, turn
@@ -64,4 +65,5 @@ insert into open_stream (id, tenant_id, subject, leased_until)
 select :id, :tenant, :subject, now() + interval '10 minutes' from open
 where open.own < :own_streams and open.whole < :whole_streams
 """)
-CLOSE_STREAM = text("delete from open_stream where id = :id or leased_until < now()")
+)
+CLOSE_STREAM = Compiled(text("delete from open_stream where id = :id or leased_until < now()"))

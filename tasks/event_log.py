@@ -1,6 +1,7 @@
 """The event log: facts about a subject, in the order they were told; every door that streams reads it."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import String, Uuid, bindparam, func, insert, text
+from sqlalchemy import String, Uuid, bindparam, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import col, select
@@ -29,7 +30,25 @@ FINAL = frozenset(
 )
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-NOTIFY = text(f"select pg_notify('{CHANNEL}', :subject)")
+NOTIFY = Compiled(text("select pg_notify(:channel, cast(cast(:subject as uuid) as text))"))
+TELL = Compiled(
+    text("""
+with told as (
+  insert into event (tenant_id, subject, kind, payload)
+  select :tenant, cast(:subject as uuid), kind, payload
+  from unnest(cast(:kinds as text[]), cast(:payloads as jsonb[])) with ordinality as fact (kind, payload, place)
+  order by place
+)
+select pg_notify(:channel, cast(cast(:subject as uuid) as text))
+""")
+)
+APPEND = Compiled(insert(Event), "tenant_id", "subject", "kind", "payload")
+READ = Compiled(
+    text("""
+select sequence, kind, payload from event
+where tenant_id = :tenant and subject = :subject and sequence > :after order by sequence
+""")
+)
 
 
 class Fact(NamedTuple):
@@ -43,11 +62,10 @@ async def tell(subject: UUID, tenant_id: UUID, *told: tuple[str, Mapping[str, An
 
     They may be lost with the machine, as an unfinished answer is.
     """
-    about = {"tenant_id": tenant_id, "subject": subject}
-    facts = insert(Event).values([about | {"kind": kind, "payload": dict(payload)} for kind, payload in told])
-    woken = sqlalchemy.select(func.pg_notify(CHANNEL, str(subject))).add_cte(facts.cte("told"))
+    kinds, payloads = [kind for kind, _ in told], [json.dumps(dict(payload)) for _, payload in told]
+    facts = {"channel": CHANNEL, "tenant": tenant_id, "subject": subject, "kinds": kinds, "payloads": payloads}
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        await connection.execute(woken)
+        TELL.later(connection, facts)
 
 
 async def announce(subject: UUID, tenant_id: UUID) -> None:
@@ -56,7 +74,12 @@ async def announce(subject: UUID, tenant_id: UUID) -> None:
     PostgreSQL lets transactions that notify commit one at a time, so those that wait for the disk should not.
     """
     async with (await database()).transaction(tenant_id, durable=False) as connection:
-        await connection.execute(NOTIFY, {"subject": str(subject)})
+        notify(connection, subject)
+
+
+def notify(connection: AsyncConnection, subject: UUID) -> None:
+    """Wake a subject's readers when the transaction commits."""
+    NOTIFY.later(connection, {"channel": CHANNEL, "subject": subject})
 
 
 async def append(
@@ -64,7 +87,7 @@ async def append(
 ) -> None:
     """Append one fact in the transaction of what it reports."""
     fact = {"tenant_id": tenant_id, "subject": subject, "kind": kind, "payload": dict(payload)}
-    await connection.execute(insert(Event).values(**fact))
+    APPEND.later(connection, fact)
 
 
 def appending(change: ReturningUpdate[Any]) -> Compiled:
@@ -80,10 +103,9 @@ def appending(change: ReturningUpdate[Any]) -> Compiled:
 
 async def read_facts(subject: UUID, tenant_id: UUID, after: int = 0) -> list[Fact]:
     """Return the subject's facts behind sequence `after`."""
-    mine = (col(Event.tenant_id) == tenant_id, col(Event.subject) == subject, col(Event.sequence) > after)
-    found = select(col(Event.sequence), col(Event.kind), col(Event.payload)).where(*mine).order_by(col(Event.sequence))
     async with (await database()).transaction(tenant_id) as connection:
-        return [Fact(*row) for row in await connection.execute(found)]
+        found = READ.later(connection, {"tenant": tenant_id, "subject": subject, "after": after})
+    return [Fact(*row) for row in await found.fetchall()]
 
 
 async def find_question(sequence: int, tenant_id: UUID, asked_by: UUID) -> UUID | None:

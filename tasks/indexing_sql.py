@@ -3,10 +3,9 @@
 import asyncio
 import struct
 from collections.abc import Sequence
-from typing import Any, LiteralString, NamedTuple, cast
+from typing import LiteralString, NamedTuple, cast
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector_async
@@ -34,18 +33,14 @@ class _IntegersDumper(Dumper):
         return struct.pack(self.HEAD, 1, 0, self.KIND, len(numbers), 1) + numbers.tobytes()
 
 
-async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
-    """Return the psycopg connection below, in the same transaction."""
-    return driver_of(connection)
-
-
 async def write_chunks(connection: AsyncConnection, documents: Sequence[IndexedDocument], *, space_id: int) -> None:
     """Add the chunks of documents that have none yet; the tenant is the transaction's.
 
     Deleting chunks, or the documents they belong to, takes their vectors, postings and counts away by itself.
     """
-    raw = await driver(connection)
+    raw = driver_of(connection)
     if raw.adapters.types.get("halfvec") is None:
+        await raw.send()  # registering opens a transaction of its own where none has begun
         await register_vector_async(raw)
         raw.adapters.register_dumper(_Integers, _IntegersDumper)
     chunks = chunk_columns(documents)

@@ -80,7 +80,7 @@ async def place(connection: AsyncConnection, kind: str, entries: Sequence[Entry]
         "payloads": [json.dumps(entry.payload) for entry in entries],
         "moments": [now + timedelta(seconds=entry.delay_seconds) for entry in entries],
     }
-    await PLACE.run(connection, {"tenant": tenant_id, "kind": kind, **columns})
+    PLACE.later(connection, {"tenant": tenant_id, "kind": kind, **columns})
 
 
 class Held(NamedTuple):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,7 +34,13 @@ class Paid(NamedTuple):
     cost: Decimal | None
 
 
-async def paid_for(connection: AsyncConnection, calls: Iterable[UUID], query_id: UUID | None = None) -> Paid:
-    """Sum the calls whose replies were used, and what else was paid for the question, be it in vain."""
-    row = await PAID.row(connection, {"calls": list(calls), "query": query_id})
+def sum_paid(
+    connection: AsyncConnection, calls: Iterable[UUID], query_id: UUID | None = None
+) -> psycopg.AsyncCursor[Any]:
+    """Sum the calls whose replies were used, and what else was paid for the question, along with what is run next."""
+    return PAID.later(connection, {"calls": list(calls), "query": query_id})
+
+
+async def paid_in(summed: psycopg.AsyncCursor[Any]) -> Paid:
+    row: Any = await summed.fetchone()
     return Paid(Usage(prompt_tokens=row.prompt_tokens, completion_tokens=row.completion_tokens), row.cost)

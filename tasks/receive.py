@@ -82,7 +82,7 @@ async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = Tr
     async with (await database()).transaction(tenant_id, durable=durable) as connection:
         if inquiry.conversation_id is not None:
             row["turn"] = await take_turn(connection, inquiry.conversation_id, inquiry.asked_by, inquiry.text)
-        await STORE.run(connection, row)
+        STORE.later(connection, row)
         if inquiry.streamed:
             await event_log.append(connection, query_id, tenant_id, "query.queued")
         if along is not None:

@@ -22,7 +22,7 @@ from tasks import event_log
 from tasks.conversation_turns import LAPSED
 from tasks.deleted import quotes_deleted, void_quotes
 from tasks.findings import report_findings
-from tasks.paid import Paid, paid_for
+from tasks.paid import Paid, paid_in, sum_paid
 from tasks.step import step
 
 AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version"}
@@ -65,11 +65,12 @@ async def record_answer(
             refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}
             await _close(connection, question.id, question.tenant_id, "refused", **refusal)
             return
+        asked = used or note  # a reranker that failed may have been paid all the same
+        summed = sum_paid(connection, used, question.id) if asked else None
         if await _close(connection, question.id, question.tenant_id, "done"):
-            asked = used or note  # a reranker that failed may have been paid all the same
-            paid = await paid_for(connection, used, question.id) if asked else Paid(draft.usage, draft.cost)
+            paid = await paid_in(summed) if summed else Paid(draft.usage, draft.cost)
             cost = {"usage": paid.usage.model_dump(), "cost": paid.cost}
-            await STORE.run(connection, values | cost)
+            STORE.later(connection, values | cost)
             await report_findings(connection, question.id, question.tenant_id, draft.findings)
 
 

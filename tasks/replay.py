@@ -21,7 +21,7 @@ from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Draft, Passage, Prompt
 from kowai.versions import PromptSetting
 from tasks import metered
-from tasks.paid import paid_for
+from tasks.paid import paid_in, sum_paid
 from tasks.rereading import Rereading
 from tasks.step import step
 from tasks.versions import answering_by, live_versions
@@ -87,9 +87,10 @@ async def replay(record: Record, tenant_id: UUID, sample: int = 0) -> Replay:
     told = {"fresh": bool(sample), "identical": not shown}
     event = insert(Event).values(tenant_id=tenant_id, subject=record.query_id, kind="query.replayed", payload=told)
     async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(event)
         asked = made.prompt.calls if made.prompt else ()
-        paid = (await paid_for(connection, asked)).cost if sample and asked else Decimal(0)
+        summed = sum_paid(connection, asked) if sample and asked else None
+        await connection.execute(event)
+    paid = (await paid_in(summed)).cost if summed else Decimal(0)
     return Replay(query_id=record.query_id, difference=shown, answer=outcome, cost=paid, **told)
 
 

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from blocks.lender import driver_of
 from kowai.errors import SpaceMismatch
 from kowai.filters import Filters, checked_filters
 from kowai.ranking import Candidate, Wanted, rank
 from kowai.search import Statement, Vector, find, survey, surveyed, weigh
 from kowai.types import Passage
 from tasks.history import knowledge_of, titled
-from tasks.indexing_sql import driver, matrix
+from tasks.indexing_sql import matrix
 
 POOL = 100
 # The text between is the document's own, so that what overlaps comes once and citations still count its characters.
@@ -113,5 +114,5 @@ async def propose(
 
 async def _rows(connection: AsyncConnection, statement: Statement) -> Sequence[Sequence[Any]]:
     sql, parameters = statement
-    cursor = await (await driver(connection)).execute(cast("LiteralString", sql), parameters, binary=True)
+    cursor = await driver_of(connection).execute(cast("LiteralString", sql), parameters, binary=True)
     return await cursor.fetchall()

@@ -188,4 +188,4 @@ async def _close(
 async def tell(connection: AsyncConnection, team_id: UUID, tenant_id: UUID, kind: str, **payload: Any) -> None:
     """Append one fact to the team's history in the transaction of what it reports: names and figures, no text."""
     await event_log.append(connection, team_id, tenant_id, kind, payload)
-    await connection.execute(event_log.NOTIFY, {"subject": str(team_id)})
+    event_log.notify(connection, team_id)

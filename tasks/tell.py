@@ -28,7 +28,6 @@ async def telling(question: Question, field: str) -> AsyncGenerator[Hear | None]
     if not question.streamed:
         yield None
         return
-    await tell(question.id, question.tenant_id, BEGUN)
     teller = Teller(question, field)
     at_work = asyncio.create_task(teller.work())
     try:
@@ -60,6 +59,7 @@ class Teller:
         self._news.set()
 
     async def work(self) -> None:
+        await tell(self._question.id, self._question.tenant_id, BEGUN)
         while not self._ended.is_set():
             await self._news.wait()
             self._news.clear()

@@ -15,7 +15,7 @@ from kowai.pricing import Dollars
 from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Citation, QueryStatus, Statement, Usage
 from tasks.history import note_on
-from tasks.locate import located
+from tasks.locate import locate
 
 
 class Fault(BaseModel):
@@ -89,9 +89,12 @@ async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
 async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answer]:
     """Return those of the queries that there are, in the order of their turns."""
     async with (await database()).transaction(tenant_id) as connection:
-        rows = await READ.rows(connection, {"ids": list(query_ids)})
-        placed = [(row, await located(connection, _citations(row))) for row in rows]
-    return [_answer(row, citations, await note_on(row.filters, tenant_id)) for row, citations in placed]
+        found = READ.later(connection, {"ids": list(query_ids)})
+    rows = await found.fetchall()
+    cited = [_citations(row) for row in rows]
+    placed = iter(await locate([citation for own in cited for citation in own], tenant_id))
+    told = [(row, [next(placed) for _ in own]) for row, own in zip(rows, cited, strict=True)]
+    return [_answer(row, citations, await note_on(row.filters, tenant_id)) for row, citations in told]
 
 
 def _citations(row: Any) -> list[Citation]:

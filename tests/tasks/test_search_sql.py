@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import kowai.search
 from blocks.database import Database
 from blocks.embedder import Space
+from blocks.lender import driver_of
 from kowai.errors import SpaceMismatch
 from kowai.filters import FilterInvalid
 from kowai.indexing import FEW_VECTORS, IndexedDocument
 from kowai.search import K1, B
 from kowai.types import Chunk, Passage
-from tasks.indexing_sql import driver, write_chunks
+from tasks.indexing_sql import write_chunks
 from tasks.search_sql import Extent, search
 from tasks.spaces import open_space
 
@@ -157,7 +158,7 @@ async def test_a_large_tenant_is_searched_through_its_space_s_index(
     await add_all(store, tenant)
     never_exact(monkeypatch)
     async with store.transaction(tenant) as connection:
-        raw = await driver(connection)
+        raw = driver_of(connection)
         await raw.execute("set local enable_seqscan = off")
         await raw.execute("set local enable_sort = off")
         plans = [
@@ -171,7 +172,7 @@ async def statements(connection: AsyncConnection, question: str) -> kowai.search
     """Return the second statement of a search."""
     everything = kowai.search.Filters()
     sql, parameters = kowai.search.survey(question, everything, space="toy", dimensions=SPACE.dimensions)
-    rows = await (await (await driver(connection)).execute(sql, parameters)).fetchall()
+    rows = await (await driver_of(connection).execute(sql, parameters)).fetchall()
     known = kowai.search.surveyed(rows)
     weighted, vector = kowai.search.weigh(question, known), toy_vector(question).tolist()
     return kowai.search.find(vector, known, weighted, everything, space_id=known.space_id or 0, pool=10)
