@@ -1,7 +1,7 @@
 """Find the documents that say almost the same; each stays by itself, so that deleting one keeps the others."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,15 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database
-from kowai.duplicates import LIKE, Sketch, likeness, signatures, sketched
+from kowai.duplicates import BANDS, LIKE, Sketch, likeness, signatures, sketched
 from kowai.types import Value
 from tasks.step import patient_step
 
-BATCH = 32
+BATCH = 256
 ALONE = text("select pg_advisory_xact_lock(hashtextextended('duplicates:' || (select current_tenant()), 0))")
 # Documents that are new or changed, and those whose leader was deleted or has changed.
 BEHIND = """
-select d.id, d.version, v.text from document d
+select d.id, d.version, v.text, s.document_id is not null as sketched from document d
 join document_version v on v.document_id = d.id and v.version = d.version
 left join document_sketch s on s.document_id = d.id
 where (d.version is distinct from s.version or (s.leader_id is null and s.likeness is not null)) {within}
@@ -31,10 +31,13 @@ WITHIN, AMONG = (
     for items in ("ingestion_id = :ingestion", "id = any(cast(:items as uuid[]))")
 )
 LEAVE = text("update document_sketch set leader_id = null where leader_id = any(:ids)")
+# The shape of the sub-queries holds the planner to a look-up a band: without statistics it would read all there are.
 LEADERS = text("""
 select s.document_id, s.text_hash, s.signature from document_sketch s join document d on d.id = s.document_id
-where s.leader_id is null and s.likeness is null and s.document_id <> all(:ids) and s.document_id in (
-  select document_id from sketch_band where tenant_id = (select current_tenant()) and band = any(:bands))
+where s.leader_id is null and s.likeness is null and s.document_id <> all(:ids) and s.document_id = any(array(
+  select held.document_id from unnest(cast(:bands as bigint[])) as asked(band) cross join lateral (
+    select document_id from sketch_band where tenant_id = (select current_tenant()) and band = asked.band offset 0
+  ) as held))
 for key share of d
 """)
 COLUMNS = ("document_id", "version", "text_hash", "signature", "leader_id", "likeness")
@@ -46,11 +49,11 @@ from unnest(cast(:document_id as uuid[]), cast(:version as integer[]), cast(:tex
   cast(:signature as bytea[]), cast(:leader_id as uuid[]), cast(:likeness as float[]))
   as new(document_id, version, text_hash, signature, leader_id, likeness)
 """)
-WRITE_BANDS = text("""
+WRITE_BANDS = text(f"""
 insert into sketch_band (tenant_id, band, document_id)
-select (select current_tenant()), band, document_id
-from unnest(cast(:bands as bigint[]), cast(:documents as uuid[])) as new(band, document_id)
-""")
+select (select current_tenant()), band, (cast(:ids as uuid[]))[1 + (no - 1) / {BANDS}]
+from unnest(cast(:bands as bigint[])) with ordinality as new(band, no)
+""")  # noqa: S608 -- a constant
 GROUPS = text("""
 select d.id, d.external_id, d.title, d.origin, s.likeness, s.text_hash = l.text_hash as same,
        s.leader_id, h.external_id as leader from document_sketch s
@@ -102,9 +105,10 @@ async def _compare_some(tenant_id: UUID, within: Mapping[str, Any]) -> int:
 async def _compare(connection: AsyncConnection, behind: Sequence[Any], sketches: Sequence[Sketch]) -> None:
     """Let each follow the leader most like it, or lead from now on."""
     ids = [row.id for row in behind]
-    for statement in (LEAVE, FORGET):
-        await connection.execute(statement, {"ids": ids})
-    bands = [band for sketch in sketches for band in sketch.bands]
+    if any(row.sketched for row in behind):
+        for statement in (LEAVE, FORGET):
+            await connection.execute(statement, {"ids": ids})
+    bands = _array(band for sketch in sketches for band in sketch.bands)
     leaders = [tuple(row) for row in await connection.execute(LEADERS, {"ids": ids, "bands": bands})]
     rows: list[tuple[Any, ...]] = []
     for one, sketch in zip(behind, sketches, strict=True):
@@ -113,8 +117,12 @@ async def _compare(connection: AsyncConnection, behind: Sequence[Any], sketches:
         if leader_id is None:
             leaders.append((one.id, sketch.text_hash, sketch.signature))
     await connection.execute(WRITE, dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
-    owners = [one.id for one, sketch in zip(behind, sketches, strict=True) for _ in sketch.bands]
-    await connection.execute(WRITE_BANDS, {"bands": bands, "documents": owners})
+    await connection.execute(WRITE_BANDS, {"bands": bands, "ids": ids})
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """Write an array as PostgreSQL reads it: the driver would take each of thousands of numbers for itself."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _leader(leaders: Sequence[tuple[Any, ...]], sketch: Sketch) -> tuple[UUID | None, float | None]:

@@ -3,8 +3,11 @@
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy import text
+
 from blocks.database import Database
 from flows.ingest import ingest_stored
+from kowai.duplicates import BANDS
 from tasks.documents import read_accounts
 from tasks.duplicates import compare_documents, list_duplicates
 from tasks.forget import forget
@@ -18,8 +21,8 @@ NAMES = ("a.md", "b.md", "c.md")
 
 async def learned(tenant: UUID, folder: Path, **texts: str) -> None:
     folder.mkdir(exist_ok=True)
-    for name, text in texts.items():
-        (folder / f"{name}.md").write_text(text)
+    for name, content in texts.items():
+        (folder / f"{name}.md").write_text(content)
     with traced():
         await ingest_stored.fn(await receive_ingestion([{"uri": str(folder)}], tenant), tenant)
 
@@ -58,6 +61,18 @@ async def test_deleting_one_keeps_the_others_and_they_find_each_other_again(
     assert await compare_documents(tenant) == 2
     assert len(await groups(tenant)) == 1
     assert await compare_documents(tenant) == 0
+
+
+async def test_the_bands_of_what_is_gone_or_has_changed_go_with_it(
+    store: Database, tenant: UUID, tmp_path: Path
+) -> None:
+    folder = tmp_path / "documents"
+    await learned(tenant, folder, a=TEXT, b="Tea is steeped for three minutes, and the pot is warmed before.")
+    await learned(tenant, folder, b="Coffee is ground by hand, and the water must not boil.")
+    await forget(str(folder / "a.md"), tenant)
+    async with store.transaction(tenant) as connection:
+        assert await connection.scalar(text("select count(*) from document_sketch")) == 1
+        assert await connection.scalar(text("select count(*) from sketch_band")) == BANDS
 
 
 async def test_what_changes_is_compared_anew_and_so_is_what_it_stood_for(
