@@ -1,5 +1,6 @@
 """What the sections of the benchmark stand on: a KowAI of their own, in a directory that is thrown away."""
 
+import json
 import os
 import random
 import re
@@ -16,13 +17,14 @@ from typing import NamedTuple
 import httpx
 import psutil
 
+from deployments.commands.api import Api
+from deployments.commands.collecting import ingest_all
 from deployments.local.environment import CODE
 from deployments.local.ports import free_port
 from deployments.local.record import read_record
 from kowai.errors import CannotStart
 
 SEED = 20261121
-BATCH = 500
 WARMING = 8  # documents indexed, and embedded, before the clock runs
 SENTENCES = 12  # some 950 characters, just below a chunk's thousand
 KOWAI_UP = (str(Path(sys.executable).parent / "kowai"), "up")
@@ -113,16 +115,25 @@ class Ground:
     @cached_property
     def seconds_to_fill(self) -> float:
         """Index the generated documents, one chunk each, and return what that took once the first ones had been."""
-        texts = list(generated_texts(self.documents))
-        self._index(texts[:WARMING], 0)
+        lines = [json.dumps({"_id": name_of(no), "text": text}) for no, text in enumerate(self.texts)]
+        self._ingest(lines[:WARMING])
         began = time.perf_counter()
-        for start in range(WARMING, len(texts), BATCH):
-            self._index(texts[start : start + BATCH], start)
+        self._ingest(lines[WARMING:])
         return time.perf_counter() - began
 
-    def _index(self, texts: Sequence[str], start: int) -> None:
-        batch = [{"_id": f"bench-{number}", "text": text} for number, text in enumerate(texts, start)]
-        self.running.api.post("/api/v1/documents:batch", json={"documents": batch}).raise_for_status()
+    @cached_property
+    def texts(self) -> list[str]:
+        return list(generated_texts(self.documents))
+
+    def _ingest(self, lines: Sequence[str]) -> None:
+        """Do what `kowai ingest` does in this process. Raises CannotStart where not every document is indexed."""
+        corpus = self.folder / "corpus.jsonl"
+        corpus.write_text("\n".join(lines))
+        key = (self.running.state / "secrets" / "api-key").read_text().strip()
+        with Api(str(self.running.api.base_url), key) as api:
+            tally = ingest_all([str(corpus)], api)
+        if tally.indexed != len(lines):
+            raise CannotStart(f"Not every document could be indexed: {tally}")
 
 
 def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
@@ -132,6 +143,10 @@ def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
             times = process.cpu_times()
             seconds += times.user + times.system
     return seconds
+
+
+def name_of(number: int) -> str:
+    return f"bench-{number}"
 
 
 def generated_texts(count: int) -> Iterator[str]:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from blocks.embedder import local_model
 from deployments.bench.figures import Figure
-from deployments.bench.ground import BATCH, WARMING, Ground, generated_texts
+from deployments.bench.ground import WARMING, Ground, name_of
 from deployments.bench.peers import INGESTION
 from deployments.bench.sections import Section
+from kowai.terms import known_as
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
@@ -18,11 +19,12 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def _embedding_seconds(ground: Ground) -> float:
-    texts, model = list(generated_texts(ground.documents)), local_model(cache_folder=ground.folder / "models")
+    """Embed what was embedded: a document's name stands before its text."""
+    texts = [f"{known_as(None, name_of(number))}\n{text}" for number, text in enumerate(ground.texts)]
+    model = local_model(cache_folder=ground.folder / "models")
     model.embed(texts[:WARMING])
     began = time.perf_counter()
-    for start in range(WARMING, len(texts), BATCH):
-        model.embed(texts[start : start + BATCH])
+    model.embed(texts[WARMING:])
     return time.perf_counter() - began
 
 
