@@ -1,6 +1,6 @@
 """Turn what a person names into documents, send them, and show how far it is."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from deployments.commands import sending
 from deployments.commands.api import Api
 from deployments.commands.records import read_records
-from deployments.commands.sending import Parcel, batches, cause_of, deliver
+from deployments.commands.sending import Parcel, Planned, batches, cause_of, deliver_all
 from deployments.commands.tally import Tally
 from kowai.archives import SUFFIXES as ARCHIVE_SUFFIXES
 from kowai.errors import DocumentError
@@ -35,21 +35,20 @@ def ingest_all(sources: Iterable[str], api: Api) -> Tally:
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("indexing", total=sum(map(weight, chain(collected.files, collected.records))))
-        for batch, send in planned(collected, tally):
-            deliver(batch, partial(send, api), tally)
+        for batch in deliver_all(planned(collected, tally, api), tally):
             progress.update(task, advance=sum(map(weight, batch)), description=str(tally))
     return tally
 
 
-def planned(collected: Collected, tally: Tally) -> Iterator[tuple[list[Parcel], Callable[..., dict[str, object]]]]:
+def planned(collected: Collected, tally: Tally, api: Api) -> Iterator[Planned]:
     """Yield every batch with what sends it."""
     for batch in batches(collected.files, sending.FILES_PER_BATCH):
-        yield batch, sending.send_files
+        yield batch, partial(sending.send_files, api)
     for source in collected.records:
         for batch in batches(readable(source, tally), sending.RECORDS_PER_BATCH):
-            yield batch, sending.send_records
+            yield batch, partial(sending.send_records, api)
     for address in collected.addresses:
-        yield [address], sending.send_address
+        yield [address], partial(sending.send_address, api)
 
 
 def collect(sources: Iterable[str], tally: Tally) -> Collected:

@@ -1,8 +1,11 @@
 """Send documents in bounded batches; one that the API refuses does not take its neighbours along."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 from deployments.commands.api import Api, Refused
@@ -10,8 +13,9 @@ from deployments.commands.tally import Tally
 from kowai.errors import SourceForbidden, SourceMissing
 
 FILES_PER_BATCH = 100  # each request is an ingestion, whose begin and end keep the embedder waiting
-RECORDS_PER_BATCH = 200
+RECORDS_PER_BATCH = 500
 BATCH_BYTES = 20_000_000
+AT_ONCE = 2  # while one batch begins or ends, the other keeps the embedder busy
 REFUSALS_OF_ONE = (400, 413, 415, 422)  # the fault lies in a document, not in the caller or the server
 
 
@@ -24,6 +28,7 @@ class Parcel(NamedTuple):
 
 
 Sender = Callable[[list[Parcel]], dict[str, Any]]
+Planned = tuple[list[Parcel], Sender]
 
 
 def batches(parcels: Iterable[Parcel], count: int) -> Iterator[list[Parcel]]:
@@ -38,6 +43,41 @@ def batches(parcels: Iterable[Parcel], count: int) -> Iterator[list[Parcel]]:
         size += parcel.size
     if batch:
         yield batch
+
+
+def deliver_all(planned: Iterable[Planned], tally: Tally) -> Iterator[list[Parcel]]:
+    """Send batches and yield each that has arrived. Raises as `deliver` does.
+
+    The first goes alone, for it shows whether any will be taken, and then two at once unless they share a name.
+    """
+    under_way, most = deque[tuple[list[Parcel], Future[None]]](), 1
+    for batch, send in planned:
+        names = {parcel.name for parcel in batch}
+        while len(under_way) == most or any(parcel.name in names for other, _ in under_way for parcel in other):
+            yield _arrived(*under_way.popleft())
+            most = AT_ONCE
+        under_way.append((batch, _begun(lambda batch=batch, send=send: deliver(batch, send, tally))))
+    while under_way:
+        yield _arrived(*under_way.popleft())
+
+
+def _arrived(batch: list[Parcel], delivery: Future[None]) -> list[Parcel]:
+    delivery.result()
+    return batch
+
+
+def _begun(work: Callable[[], None]) -> Future[None]:
+    """Begin work that ends with the process: nobody who interrupts the command waits for it."""
+    future = Future[None]()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def deliver(batch: list[Parcel], send: Sender, tally: Tally) -> None:

@@ -1,5 +1,6 @@
 """Where every document of one `kowai ingest` ended."""
 
+from threading import Lock
 from typing import Any, NamedTuple
 
 LISTED = 1000
@@ -16,13 +17,14 @@ class Death(NamedTuple):
 class Tally:
     """Count so that accepted = indexed + unchanged + quarantined + dead + in_progress.
 
-    The first thousand deaths are listed, and as many documents that are held back.
+    The first thousand deaths are listed, and as many documents that are held back. Several threads may count.
     """
 
     def __init__(self) -> None:
         self.indexed = self.unchanged = self.quarantined = self.dead = self.in_progress = 0
         self.deaths: list[Death] = []
         self.held: list[Death] = []
+        self._counting = Lock()
 
     @property
     def accepted(self) -> int:
@@ -30,8 +32,9 @@ class Tally:
 
     def add(self, reply: dict[str, Any]) -> None:
         """Add the counts of one reply of the API and the documents it lists with a cause."""
-        for name in ENDS:
-            setattr(self, name, getattr(self, name) + reply.get(name, 0))
+        with self._counting:
+            for name in ENDS:
+                setattr(self, name, getattr(self, name) + reply.get(name, 0))
         for item in reply["items"]:
             if item.get("cause"):
                 told = Death(item["uri"], item["cause"], item["sentence"] or "")
@@ -39,7 +42,8 @@ class Tally:
 
     def bury(self, uri: str, cause: str, sentence: str) -> None:
         """Count one document that never reached the API, or that it refused."""
-        self.dead += 1
+        with self._counting:
+            self.dead += 1
         self._list(self.deaths, Death(uri, cause, sentence))
 
     def as_dictionary(self) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def test_files_travel_in_batches_of_a_hundred(ask: Run, stand_in: StandIn, tmp_p
     for number in range(205):
         (tmp_path / f"{number}.md").write_text(f"document {number}")
     assert ask("ingest", str(tmp_path / "*.md")).code == 0
-    assert [len(files) for _, files, _ in stand_in.seen] == [100, 100, 5]
+    assert sorted(len(files) for _, files, _ in stand_in.seen) == [5, 100, 100]
 
 
 def test_batches_are_bounded_in_bytes_and_a_large_file_travels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,13 +330,13 @@ def test_a_source_that_does_not_exist_is_dead_and_the_others_are_indexed(ask: Ru
 
 def test_records_are_streamed_in_batches_and_bad_lines_are_dead(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
-    lines = [json.dumps({"_id": str(n), "title": f"t{n}", "text": f"text {n}", "year": 1999}) for n in range(450)]
+    lines = [json.dumps({"_id": str(n), "title": f"t{n}", "text": f"text {n}", "year": 1999}) for n in range(1100)]
     lines[7] = "not json"
     corpus.write_text("\n".join(lines) + "\n\n")
     reply = json.loads(ask("ingest", str(corpus), "--json").out)
-    assert (reply["accepted"], reply["indexed"], reply["dead"]) == (450, 449, 1)
+    assert (reply["accepted"], reply["indexed"], reply["dead"]) == (1100, 1099, 1)
     assert reply["deaths"][0]["uri"] == f"{corpus}:8"
-    assert [len(documents) for _, documents, _ in stand_in.seen] == [200, 200, 49]
+    assert sorted(len(documents) for _, documents, _ in stand_in.seen) == [99, 500, 500]
     first = stand_in.seen[0][1]["0"]
     assert first == {"_id": "0", "title": "t0", "text": "text 0", "metadata": {"year": 1999}}
 
