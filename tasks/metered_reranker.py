@@ -43,11 +43,12 @@ class RerankCall:
                 await self._reserve(opened.call_id, reserved)
             async with accounts.renewed(opened.call_id, self.purpose.tenant_id):
                 reply = await self.reranker.ask(query, documents)
-        except asyncio.CancelledError:  # whether it is billed nobody knows: assume the worst
-            await finish(self._close(opened.call_id, Usage(), None, charged=reserved, reply=None))
-            raise
         except BaseException as error:
-            await finish(accounts.release(opened.call_id, self.purpose.tenant_id, type(error).__name__))
+            if isinstance(error, asyncio.CancelledError) or isinstance(error.__cause__, TimeoutError):
+                # whether it is billed nobody knows: assume the worst
+                await finish(self._close(opened.call_id, Usage(), None, charged=reserved, reply=None))
+            else:
+                await finish(accounts.release(opened.call_id, self.purpose.tenant_id, type(error).__name__))
             raise
         await finish(self._settle(opened.call_id, reply, reserved))
         try:

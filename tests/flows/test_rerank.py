@@ -141,7 +141,7 @@ async def test_one_that_is_slow_away_or_unknown_is_done_without(
 ) -> None:
     server.delay = 2.0
     away = Reranker(name="away", model="m", endpoint="http://127.0.0.1:9/v1", price=Decimal(0))
-    use(server.reranker(timeout_seconds=0.1), away)
+    use(server.reranker(timeout_seconds=0.1, price=Decimal(2)), away)
     for name, said in {
         "judge": "did not answer within 0.1 s",
         "away": "cannot be reached",
@@ -151,7 +151,7 @@ async def test_one_that_is_slow_away_or_unknown_is_done_without(
         assert names(retrieved) == await hybrid(teas)
         assert said in str(retrieved.note)
     (day,) = rows(database_url, f"select * from spend where tenant_id = '{teas}'")
-    assert (day["reserved"], day["spent"], day["releases"]) == (0, 0, 2)
+    assert (day["reserved"], day["spent"] > 0, day["releases"]) == (0, True, 1)  # who is slow may send a bill
 
 
 async def test_nothing_to_put_in_order_is_never_sent(teas: UUID, use: Use, server: RerankServer) -> None:
