@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from blocks.database import Database
 from deployments.shim.team_views import TeamView, read_team
@@ -22,7 +23,7 @@ from tasks.draw_plan import PlannerMissing
 from tasks.event_log import read_facts
 from tasks.forget import forget
 from tasks.step import traced
-from tasks.teams import Assignment, cancel_team, open_team, receive_team
+from tasks.teams import Assignment, cancel_team, open_team, receive_team, tell
 from tasks.tools import Tool, tools
 from tests.flows.conftest import learn_tea, rows
 from tests.model_server import Act, ModelServer
@@ -385,3 +386,17 @@ async def test_the_steps_of_teams_wait_for_their_tenants_turn(
         owner.execute("delete from batch_turn where party = %s", (other_tenant,))
     assert (await working).status == "done"
     assert rows(database_url, "select * from batch_turn") == []
+
+
+async def test_facts_that_steps_tell_at_once_are_committed_in_their_order(store: Database, tenant: UUID) -> None:
+    team_id = uuid4()
+
+    async def impatient() -> None:
+        async with store.transaction(tenant) as second:
+            await second.execute(text("set local lock_timeout = '50ms'"))
+            await tell(second, team_id, tenant, "team.step")
+
+    async with store.transaction(tenant) as first:
+        await tell(first, team_id, tenant, "team.step")
+        with pytest.raises(Unavailable):  # or a reader that has seen the second would never see the first
+            await impatient()
