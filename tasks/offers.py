@@ -75,6 +75,11 @@ class Offers:
             yield _dead(uri, error)
         except OSError as error:
             yield _dead(uri, SourceForbidden(f"{uri} cannot be read: {error.strerror or error}."))
+        except Exception as error:  # one source takes no other along, whatever a block of Prefect's may raise
+            if isinstance(error, KowaiError) and error.retryable:
+                raise
+            told = error.sentence if isinstance(error, KowaiError) else f"It failed with {type(error).__name__}."
+            yield _dead(uri, DocumentError(f"{uri} could not be walked. {told}"))
         else:
             if stored:
                 gone = {"gone": None if walked.gone is None else list(walked.gone)} if self._is_whole else {}

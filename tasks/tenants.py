@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from blocks.connections import database
-from kowai.errors import KowaiError, NotFound
+from kowai.errors import NotFound
 from kowai.tables.identity import Tenant
 from tasks.step import step
 
@@ -25,11 +25,11 @@ async def find_tenants(name: str | None) -> list[UUID]:
 
 async def for_each(tenants: list[UUID], work: Callable[[UUID], Awaitable[object]]) -> None:
     """Do the work for every tenant; one that fails stops no other. Raises the first failure at the end."""
-    failures: list[KowaiError] = []
+    failures: list[Exception] = []
     for tenant_id in tenants:
         try:
             await work(tenant_id)
-        except KowaiError as error:
+        except Exception as error:
             failures.append(error)
     if failures:
         raise failures[0]
