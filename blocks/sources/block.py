@@ -1,4 +1,6 @@
-"""A Prefect filesystem block by its name: `block:local-file-system/reports`, with a folder in it after that.
+"""A Prefect filesystem block by its name: `block:local-file-system/acme-reports`, with a folder in it after that.
+
+It is read for the tenant whose name it begins with; one that no tenant's name begins is the platform's own.
 
 What a block's public interface gives is used: `list_objects` where it has one (S3), else `get_directory` into a folder
 that is thrown away; documents are read by `read_path`.
@@ -11,18 +13,26 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from uuid import UUID
 
 from prefect.blocks.core import Block
+from sqlalchemy import text
 
+from blocks.connections import database
 from blocks.sources import Content, Offer, SourceKind, Walk, Walked
-from kowai.errors import DocumentTooLarge, Misconfigured, SourceEmpty, SourceMissing
+from kowai.errors import DocumentTooLarge, Misconfigured, SourceEmpty, SourceForbidden, SourceMissing
 from kowai.settings import settings
 
 PREFIX = "block:"
+OWNER = text("""
+select id from tenant where :block = name or starts_with(:block, name || '-') order by length(name) desc limit 1
+""")
+IS_PLATFORM = text("select exists (select from api_key where role = 'platform_admin')")
 
 
 async def walk(source: Walk) -> Walked:
     name, folder = _parts(source.uri)
+    await _check_owner(name, source.tenant_id)
     block = await _load(name)
     if hasattr(block, "list_objects"):
         listed = await _awaited(block.list_objects(folder))
@@ -32,12 +42,13 @@ async def walk(source: Walk) -> Walked:
     wanted = sorted(path for path in paths if _is_wanted(path, source))
     if not wanted:
         raise SourceEmpty(f"{source.uri} holds no document that KowAI can read.")
-    return Walked(_offers(wanted, name))
+    return Walked(_offers(wanted, name, source.tenant_id))
 
 
-def _offers(paths: list[str], name: str) -> Iterator[Offer]:
+def _offers(paths: list[str], name: str, tenant_id: UUID) -> Iterator[Offer]:
     for path in paths:
-        yield Offer(f"{PREFIX}{name}/{path}", {"block": name, "file": path}, PurePosixPath(path).name)
+        details = {"block": name, "file": path, "tenant": str(tenant_id)}
+        yield Offer(f"{PREFIX}{name}/{path}", details, PurePosixPath(path).name)
 
 
 async def _downloaded(block: Any, folder: str) -> list[str]:
@@ -58,6 +69,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 async def read(details: dict[str, Any], _: Mapping[str, Any]) -> Content:
+    await _check_owner(details["block"], UUID(details["tenant"]))
     block = await _load(details["block"])
     try:
         data: bytes = await _awaited(block.read_path(details["file"]))
@@ -66,6 +78,19 @@ async def read(details: dict[str, Any], _: Mapping[str, Any]) -> Content:
     if len(data) > settings().max_document_bytes:
         raise DocumentTooLarge.beyond(details["file"], settings().max_document_bytes)
     return Content(data, PurePosixPath(details["file"]).name)
+
+
+async def _check_owner(block: str, tenant_id: UUID) -> None:
+    """Let a tenant read its own blocks, those that its name begins; those that no tenant's does are the platform's.
+
+    Prefect knows no tenants, so a block's name has to say whose it is. Raises SourceForbidden.
+    """
+    named = {"block": block.partition("/")[2]}
+    async with (await database()).transaction(tenant_id) as connection:
+        owner = await connection.scalar(OWNER, named)
+        if owner == tenant_id or (owner is None and await connection.scalar(IS_PLATFORM)):
+            return
+    raise SourceForbidden(f"The block {block} is not this tenant's: its name would begin with the tenant's.")
 
 
 async def _load(name: str) -> Any:
@@ -93,4 +118,9 @@ def _parts(uri: str) -> tuple[str, str]:
     return "/".join(steps[:2]), "/".join(steps[2:])
 
 
-kind = SourceKind("A Prefect filesystem block.", "block", lambda uri: 4 if uri.startswith(PREFIX) else 0, walk, read)
+def _claim(uri: str) -> int:
+    return 4 if uri.startswith(PREFIX) else 0
+
+
+SUMMARY = "A Prefect filesystem block that a tenant's name begins, or one of the platform's own."
+kind = SourceKind(SUMMARY, "block", _claim, walk, read)

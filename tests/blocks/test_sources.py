@@ -11,8 +11,9 @@ import pytest
 from prefect.filesystems import LocalFileSystem
 
 from blocks import robots
+from blocks.database import Database
 from blocks.sources import Walk, kind_of, kinds
-from kowai.errors import Corrupt, FetchRefused, RobotsRefused, SourceEmpty
+from kowai.errors import Corrupt, FetchRefused, RobotsRefused, SourceEmpty, SourceForbidden
 from kowai.settings import settings
 from tests.serving import handled
 
@@ -122,8 +123,8 @@ def test_a_uri_tells_its_kind(uri: str, kind: str) -> None:
     assert kind_of(uri) == kind
 
 
-async def test_the_files_of_a_filesystem_block_are_offered_and_read(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+async def test_the_files_of_a_filesystem_block_are_offered_and_read_for_whom_its_name_begins_with(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, store: Database, tenant: UUID, other_tenant: UUID
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.md").write_text("A")
@@ -134,11 +135,17 @@ async def test_the_files_of_a_filesystem_block_are_offered_and_read(
         return block
 
     monkeypatch.setattr("blocks.sources.block._load", loaded)
-    (offer,) = await walked("block:local-file-system/reports/in")
-    assert offer.uri == "block:local-file-system/reports/in/a.md"
+    own = "block:local-file-system/default-reports/in"
+    (offer,) = (await kinds()["block"].walk(Walk(own, tenant, SUFFIXES))).found
+    assert offer.uri == f"{own}/a.md"
     content = await kinds()["block"].read(offer.details, {})
     assert content
     assert (content.data, content.name) == (b"A", "a.md")
+    for uri in (own, "block:local-file-system/reports/in"):
+        with pytest.raises(SourceForbidden):
+            await kinds()["block"].walk(Walk(uri, other_tenant, SUFFIXES))
+    with pytest.raises(SourceForbidden):
+        await kinds()["block"].read({**offer.details, "tenant": str(other_tenant)}, {})
 
 
 def zipped(**files: str) -> bytes:
