@@ -13,7 +13,7 @@ from tasks.hosting import remove_files
 from tasks.receive import find_all_tenants
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.reindex import drop_spaces
-from tasks.remove import remove_originals, sweep_bucket
+from tasks.remove import remove_originals, sweep_bucket, sweep_repositories
 from tasks.retention import retention_of, retire_versions
 from tasks.tenants import find_tenants, for_each
 
@@ -45,6 +45,7 @@ async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int 
     mended["originals of deleted documents"] = await remove_originals(tenant_id)
     await remove_files(tenant_id)
     mended["files that nothing refers to"] = await sweep_bucket(tenant_id)
+    mended["repositories that are no source"] = await sweep_repositories(tenant_id)
     mended["exports past their keeping"] = await sweep_exports(tenant_id)
     kept = await retention_of(tenant_id)
     kept_until = {"versions": keep_versions or kept.keep_versions, "days": keep_days or kept.keep_days}

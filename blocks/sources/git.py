@@ -88,7 +88,7 @@ def _folder(uri: str, tenant_id: UUID) -> Path:
     """Return the repository itself, or where what is fetched from its URL is kept."""
     address = _bare(uri)
     if is_url(address):
-        return fetched(tenant_id) / sha256(address.encode()).hexdigest()[:32]
+        return fetched(tenant_id) / fetched_as(uri)
     folder = Path(address.removeprefix("file://")).expanduser().absolute()
     check_place(folder)
     if not folder.is_dir():
@@ -99,6 +99,11 @@ def _folder(uri: str, tenant_id: UUID) -> Path:
 def fetched(tenant_id: UUID) -> Path:
     """Return the folder that holds what is fetched for a tenant."""
     return settings().state.expanduser().absolute() / "repositories" / str(tenant_id)
+
+
+def fetched_as(uri: str) -> str:
+    """Return the name of the folder in there that a repository is fetched into."""
+    return sha256(_bare(uri).encode()).hexdigest()[:32]
 
 
 async def _pinned(url: str) -> dict[str, str]:

@@ -11,15 +11,18 @@ import pytest
 from sqlalchemy import text
 
 from blocks.database import Database
+from blocks.sources import git as repositories
 from flows.ingest import ingest_stored
 from flows.ingest_due import ingest_due
 from kowai.errors import InvalidInput
 from kowai.schedules import next_due
-from tasks.documents import list_documents
+from tasks.documents import list_dead_letters, list_documents
 from tasks.forget import forget
 from tasks.receive import receive_ingestion
-from tasks.sources import KeptSource, Wishes, change_source, keep_source, read_source, remember, take_due
+from tasks.remove import sweep_repositories
+from tasks.sources import KeptSource, Wishes, change_source, drop_source, keep_source, read_source, remember, take_due
 from tasks.step import traced
+from tasks.tenants import for_each
 
 AUTHOR = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b"}
 
@@ -203,3 +206,44 @@ async def test_a_repository_runs_nothing_that_its_own_settings_name(
     await walked(folder, tenant)
     assert set(await held(tenant)) == {"documents@a.md", "documents@b.md"}
     assert not (tmp_path / "sprung").exists()
+
+
+async def test_a_source_that_fails_in_a_way_nobody_foresaw_takes_no_other_along(
+    store: Database, tenant: UUID, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def loaded(_: str) -> object:
+        return object()  # a block that is no filesystem
+
+    monkeypatch.setattr("blocks.sources.block._load", loaded)
+    sources = [{"uri": "block:kowai-bucket/default-kowai"}, {"uri": "block:nonsense"}, {"uri": str(folder)}]
+    ingestion_id = await receive_ingestion(sources, tenant)
+    with traced():
+        await ingest_stored.fn(ingestion_id, tenant)
+    assert set(await held(tenant)) == {"a.md", "b.md"}
+    assert {letter.cause for letter in await list_dead_letters(tenant)} == {"unreadable", "source_missing"}
+
+
+async def test_a_tenant_whose_work_breaks_stops_no_other(tenant: UUID, other_tenant: UUID) -> None:
+    done: list[UUID] = []
+
+    async def work(each: UUID) -> None:
+        done.append(each)
+        if each == tenant:
+            raise AttributeError("no such method")
+
+    with pytest.raises(AttributeError):
+        await for_each([tenant, other_tenant], work)
+    assert done == [tenant, other_tenant]
+
+
+async def test_what_was_fetched_of_a_repository_goes_once_it_is_no_source(store: Database, tenant: UUID) -> None:
+    folders: dict[str, Path] = {}
+    for name in ("kept", "dropped"):
+        uri = f"https://example.org/{name}.git"
+        source = await keep_source(uri, tenant, None, Wishes.model_validate({}))
+        folders[name] = repositories._folder(uri, tenant)  # pyright: ignore[reportPrivateUsage]
+        folders[name].mkdir(parents=True)
+    assert await sweep_repositories(tenant) == 0
+    await drop_source(source.id, tenant)
+    assert await sweep_repositories(tenant) == 1
+    assert (folders["kept"].exists(), folders["dropped"].exists()) == (True, False)
