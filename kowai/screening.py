@@ -12,7 +12,8 @@ import re2
 
 LOOK = re.compile(r"\(\?<?[=!][^()]*\)")
 CLASS_OR_ESCAPE = re.compile(r"\[\^?(?:\\.|[^\]\\])*\]|\\.")
-COUNTED = re.compile(r"\{(\d+),\d*\}")
+COUNTED = re.compile(r"(?<!\))\{(\d+),\d*\}")  # those of groups stay: they are small, and tell much
+LEAST = {"0": "*", "1": "+"}
 WIDER = {r"\b": "", r"\w": r"\S", r"\d": r"\p{Nd}", r"\s": r"[\s\pZ\x0b\x1c-\x1f\x85]", r"[\s\S]": "(?s:.)"}
 
 
@@ -20,10 +21,10 @@ def widened(pattern: str) -> str:
     r"""Return a pattern for RE2 that finds something wherever this one does; looks hold no groups.
 
     RE2 looks neither ahead nor behind, and knows \b, \d, \s and \w in ASCII only; without upper bounds of repetitions
-    its automaton is small.
+    of characters its automaton is small.
     """
     wide = CLASS_OR_ESCAPE.sub(lambda found: _wider(found[0]), LOOK.sub("", pattern))
-    return COUNTED.sub(lambda found: "*" if found[1] in "01" else f"{{{found[1]},}}", wide)
+    return COUNTED.sub(lambda found: LEAST.get(found[1], f"{{{found[1]},}}"), wide)
 
 
 def _wider(piece: str) -> str:
@@ -50,8 +51,13 @@ class Screened:
 
     @cached_property
     def _screen(self) -> Any:
+        return screen_of(self.wide)
+
+    @property
+    def wide(self) -> str:
+        """Return what RE2 looks for."""
         wide = widened(self.pattern.pattern) if self._wide is None else self._wide
-        return screen_of(wide, ignore_case=bool(self.pattern.flags & re.IGNORECASE))
+        return f"(?i:{wide})" if self.pattern.flags & re.IGNORECASE else wide
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """Return the matches of the pattern."""

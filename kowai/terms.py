@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 LONGEST = 64
 
 _WORD = re.compile(r"[^\W_]+")
+_ASCII_WORDS = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
 _NAME_PART = re.compile(r"[^\W\d_]+|\d+")
 _SPOKEN = re.compile(r"(?![0-9a-fA-F-]*$).*[^\W\d_]{3}", re.DOTALL)  # an identifier in hexadecimal says nothing
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -24,14 +25,14 @@ def words(text: str) -> list[str]:
     without spaces yield overlapping pairs of characters.
     """
     folded, pairs = (text, []) if text.isascii() else _folded(text)
-    forms = [*map(_forms, _WORD.findall(folded))]
+    forms = [*map(_forms, _cut(folded))]
     return [word for word, *_ in forms] + [part for _, *parts in forms for part in parts] + pairs
 
 
 def plain_words(text: str) -> list[str]:
     """Return the words of a text in order, without their parts and without unspaced scripts."""
     folded = text if text.isascii() else _folded(text)[0]
-    return _WORD.findall(folded.casefold())
+    return _cut(folded.casefold())
 
 
 def known_as(title: str | None, name: str) -> str:
@@ -47,12 +48,17 @@ def counted(*fields: tuple[str, int]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for text, weight in fields:
         folded, pairs = (text, []) if text.isascii() else _folded(text)
-        for word, times in Counter(_WORD.findall(folded)).items():
+        for word, times in Counter(_cut(folded)).items():
             for form in _forms(word):
                 counts[form] += times * weight
         for pair in pairs:
             counts[pair] += weight
     return counts
+
+
+def _cut(text: str) -> list[str]:
+    """Return runs of letters and digits; of ASCII, four times as fast as a pattern finds them."""
+    return text.translate(_ASCII_WORDS).split() if text.isascii() else _WORD.findall(text)
 
 
 @lru_cache(1 << 15)

@@ -1,12 +1,14 @@
 """Detection: where in a text personal data and secrets stand, the surest and longest find winning where two overlap."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from kowai.personal.patterns import NEAR, PATTERNS
 from kowai.personal.phones import find_phones
 from kowai.personal.places import find_addresses, find_names
 from kowai.personal.secrets import find_secrets
+from kowai.screening import screen_of
 
 
 class Found(NamedTuple):
@@ -36,7 +38,14 @@ def _all(text: str) -> Iterator[Found]:
     yield from (Found("PERSON", start, end, 0.6) for start, end in find_names(text))
 
 
+@cache
+def _any_pattern() -> Any:
+    return screen_of("|".join(pattern.shape.wide for pattern in PATTERNS))
+
+
 def _patterned(text: str) -> Iterator[Found]:
+    if not _any_pattern().search(text.encode("utf-8", "replace")):
+        return
     for pattern in PATTERNS:
         for match in pattern.shape.finditer(text):
             if pattern.check is not None and not pattern.check(match[0]):

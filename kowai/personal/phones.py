@@ -7,9 +7,11 @@ import phonenumbers
 
 from kowai.personal.checks import digits_of
 from kowai.personal.patterns import near
+from kowai.screening import Screened
 
 SHORTEST, LONGEST = 6, 16
 GROUP = r"(?:\(\d{1,5}\)|\d{1,15}+)"
+ENOUGH_DIGITS = Screened(rf"\d(?:[-./ ()]{{0,5}}\d){{{SHORTEST - 1}}}")
 CANDIDATE = re.compile(
     rf"(?<![\w/$€£#@-])(?<!\d[.,:])\+?{GROUP}(?:(?: ?[-./] ?| |(?<=\))|(?=\()){GROUP}){{0,6}}+"
     r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
@@ -41,6 +43,8 @@ BEFORE, NUMBERED = 48, 24
 
 def find_phones(text: str) -> Iterator[tuple[int, int, float]]:
     """Yield (start, end, score) of each telephone number."""
+    if not any(ENOUGH_DIGITS.finditer(text)):
+        return
     for match in CANDIDATE.finditer(text):
         before = text[max(0, match.start() - BEFORE) : match.start()]
         score = _score(match[0], before, text[match.end() : match.end() + BEFORE])

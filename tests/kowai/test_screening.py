@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kowai.personal import patterns, places, secrets
+from kowai.personal import patterns, phones, places, secrets
 from kowai.screening import LOOK, Screened
 
 SCREENED = {
     **{f"{pattern.kind} {number}": pattern.shape for number, pattern in enumerate(patterns.PATTERNS)},
     **{
         name: found
-        for module in (secrets, places)
+        for module in (secrets, places, phones)
         for name, found in vars(module).items()
         if isinstance(found, Screened)
     },

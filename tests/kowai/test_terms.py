@@ -1,5 +1,7 @@
 """Text becomes the words that are indexed."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,3 +77,8 @@ def test_a_text_holds_the_words_of_both_its_halves(first: str, second: str) -> N
 @given(st.from_regex(r"[a-z]{1,20}", fullmatch=True))
 def test_a_plain_word_is_itself_in_any_case(word: str) -> None:
     assert words(word.upper())[0] == words(word.title())[0] == word
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_in_ascii_are_runs_of_letters_and_digits(text: str) -> None:
+    assert plain_words(text) == re.findall(r"[^\W_]+", text.casefold())
