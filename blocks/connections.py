@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
+from pydantic import SecretStr
 
 from blocks.appwrite import Appwrite
 from blocks.appwrite_bucket import AppwriteBucket
@@ -46,10 +47,15 @@ _renewals: set[asyncio.Task[Any]] = set()
 async def database() -> Database:
     """Return the database this process was started with, or else the block of that name."""
     url = settings().app_database_url
-    block = Database(url=url) if url is not None else await _current(Database)
+    block = _database(url) if url is not None else await _current(Database)
     if block is None:
         raise Misconfigured("No database is configured: set KOWAI_APP_DATABASE_URL or the block kowai-database/kowai.")
     return block
+
+
+@cache
+def _database(url: SecretStr) -> Database:
+    return Database(url=url)
 
 
 async def embedder(name: str = NAME) -> Embedder:

@@ -27,11 +27,12 @@ class Driver(psycopg.AsyncConnection[Any]):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.cursor_factory, self.server_cursor_factory = Sending, SendingFirst
+        self._beginner = self.cursor()
 
     def begin(self, *settings: tuple[str, Values]) -> None:
         """Let what comes first begin a transaction with these settings."""
         statements: list[tuple[str, Values | None]] = [("begin", None), *settings]
-        self._held = self._beginning = tuple(Held(self.cursor(), *each) for each in statements)
+        self._held = self._beginning = tuple(Held(self._beginner, *each) for each in statements)
 
     def hold(self, statement: str, values: Values | None = None) -> Cursor:
         """Return the cursor that has the rows once another statement was run or the transaction has ended."""

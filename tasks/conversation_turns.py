@@ -77,9 +77,9 @@ async def kept_turn(query_id: UUID, tenant_id: UUID) -> AsyncGenerator[None]:
 
 
 async def _renew(query_id: UUID, tenant_id: UUID) -> None:
-    renewed = update(Query).where(col(Query.id) == query_id, col(Query.status).in_(OPEN)).values(leased_until=leased())
     while True:
         await asyncio.sleep(LEASE.total_seconds() / 3)
+        renewed = update(Query).where(col(Query.id) == query_id, col(Query.status).in_(OPEN))
         with suppress(Unavailable):
             async with (await database()).transaction(tenant_id, durable=False) as connection:
-                await connection.execute(renewed)
+                await connection.execute(renewed.values(leased_until=leased()))

@@ -1,5 +1,6 @@
 """The voices: one file each, found by `discover`."""
 
+from functools import cache
 from hashlib import sha256
 
 from kowai.registry import discover
@@ -29,6 +30,7 @@ class Persona(Value):
 AUTO = "auto"
 
 
+@cache
 def personas() -> dict[str, Persona]:
     """Return every persona by name, in the order of their files."""
     return discover("kowai.personas", Persona)
