@@ -17,6 +17,7 @@ from kowai.terms import counted, plain_words
 K1, B = 1.2, 0.75
 POSTINGS = 20_000  # that one search may read to propose candidates, and that it reads of one term
 FEW = 20_000  # chunks admitted by filters that are compared one by one
+COMMON = 0.5  # of the chunks: whoever holds a term of so many is hardly better for it
 TERMS = 100  # the rarest ones of a question; a pasted page has more
 # How the vector index is scanned until the transaction ends: on past strangers, until there are candidates enough.
 INDEX_SCAN = {"iterative_scan": "relaxed_order", "ef_search": 200, "max_scan_tuples": 50_000, "scan_mem_multiplier": 8}
@@ -55,7 +56,7 @@ class Survey(NamedTuple):
 
 
 class Weighted(NamedTuple):
-    """Hold the question's terms by falling rarity; the postings of the first `affordable` ones are read in full."""
+    """Hold the question's terms by falling rarity; the first `affordable` ones propose chunks, all score them."""
 
     terms: list[str]
     weights: list[float]
@@ -109,13 +110,14 @@ def weigh(question: str, known: Survey) -> Weighted:
     """
     rarest = sorted(known.terms, key=lambda term: (term.chunks, term.text))[:TERMS]
     rarity = [_rarity(term.chunks, known.chunks) for term in rarest]
-    read = list(accumulate(term.chunks for term in rarest))
+    read = accumulate(term.chunks for term in rarest)
+    telling = [term is rarest[0] or term.chunks <= COMMON * known.chunks for term in rarest]
     words_rarity = {word: weight for term, weight in zip(rarest, rarity, strict=True) for word in term.words}
     asked, unique = sum(term.asked for term in rarest), _rarity(1, max(1, known.chunks))
     return Weighted(
         terms=[term.text for term in rarest],
         weights=[term.asked * weight for term, weight in zip(rarest, rarity, strict=True)],
-        affordable=sum(postings <= POSTINGS for postings in read),
+        affordable=sum(tells and postings <= POSTINGS for tells, postings in zip(telling, read, strict=True)),
         wanted=Wanted(plain_words(question), words_rarity, unique, (K1 + 1) * unique * math.sqrt(max(1, asked))),
     )
 

@@ -54,6 +54,11 @@ def test_terms_are_read_in_full_while_the_budget_lasts(monkeypatch: pytest.Monke
     assert weigh("", known(term("a", 600))).affordable == 0
 
 
+def test_a_term_of_more_than_half_the_chunks_proposes_none_unless_it_is_all_there_is() -> None:
+    assert weigh("", known(term("a", 501), term("b", 500), term("c", 3))).affordable == 2
+    assert weigh("", known(term("a", 900), term("b", 901))).affordable == 1
+
+
 def test_a_statement_reads_one_term_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kowai.search, "POSTINGS", 100)
     survey_of_one = known(term("a", 600))
