@@ -22,7 +22,7 @@ from kowai.errors import DatabaseAway, TenantSuspended
 from kowai.storable import StorageFull
 from kowai.tenancy import SUSPENDED, entry
 
-# A cached generic plan would pick one index for every tenant's size.
+# A cached generic plan would pick one index for every tenant's size. What is found by its key asks for one.
 SERVER_OPTIONS = "-c plan_cache_mode=force_custom_plan -c jit=off"
 
 _lenders: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Lender]] = WeakKeyDictionary()
@@ -64,14 +64,15 @@ class Database(Block):
 
     @asynccontextmanager
     async def transaction(
-        self, tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False
+        self, tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False, by_key: bool = False
     ) -> AsyncGenerator[AsyncConnection]:
         """Open one transaction that sees one tenant.
 
         Raises TenantMissing, TenantSuspended unless it is meant for such a tenant, and DatabaseAway without a database.
         `durable=False` is for what may be lost with the machine because it is said again or was never promised.
+        `by_key` is for statements that every answer runs on few rows, found by their keys: planned once a connection.
         """
-        begin = entry(tenant_id, durable=durable, even_suspended=even_suspended)
+        begin = entry(tenant_id, durable=durable, even_suspended=even_suspended, by_key=by_key)
         async with self._telling(), self._lender().lend(begin) as connection:
             yield connection
 

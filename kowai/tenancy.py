@@ -50,15 +50,22 @@ def is_tenant_owned(table: Table) -> bool:
 
 
 ENTRY = "select set_config('app.tenant', %(tenant)s, true), set_config('synchronous_commit', %(commit)s, true)"
-UNLESS_SUSPENDED = f"{ENTRY}, refuse_suspended(%(id)s)"
+UNLESS_SUSPENDED = ", refuse_suspended(%(id)s)"
+# Planned once a connection, when tables may be so small that reading them whole is cheapest: it is not for long.
+BY_KEY = ", set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)"
 
 
-def entry(tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False) -> tuple[str, dict[str, Any]]:
+def entry(
+    tenant_id: UUID | None, *, durable: bool = True, even_suspended: bool = False, by_key: bool = False
+) -> tuple[str, dict[str, Any]]:
     """Return what binds a transaction to one tenant, a statement and its values. Raises TenantMissing for None.
 
     One that is not `durable` may be undone by a power cut in the second after it; it never waits for the disk.
     """
     if tenant_id is None:
         raise TenantMissing("This request belongs to no tenant.")
+    statement = ENTRY + BY_KEY if by_key else ENTRY
     values: dict[str, Any] = {"tenant": str(UUID(str(tenant_id))), "commit": "on" if durable else "off"}
-    return (ENTRY, values) if even_suspended else (UNLESS_SUSPENDED, values | {"id": UUID(values["tenant"])})
+    if even_suspended:
+        return statement, values
+    return statement + UNLESS_SUSPENDED, values | {"id": UUID(values["tenant"])}

@@ -107,7 +107,8 @@ async def _open_reserved(digest: str, purpose: Purpose, ahead: Ahead) -> Opened 
     row |= {"tenant": purpose.tenant_id, "target": ahead.target.name, "model": ahead.target.model}
     row |= purpose._asdict()
     with suppress(Overtaken):
-        async with (await database()).transaction(purpose.tenant_id, durable=ahead.amount > 0) as connection:
+        kept = {"durable": ahead.amount > 0, "by_key": True}
+        async with (await database()).transaction(purpose.tenant_id, **kept) as connection:
             done = await spending_sql.OPEN_RESERVED.row(connection, row)
             if done.opened and not done.counted:
                 raise Overtaken
@@ -171,7 +172,8 @@ async def settle(settlement: Settlement) -> None:
     """Store a spooled reply and what it cost in one transaction; a second time changes nothing."""
     values = settlement.model_dump(include={"state", "cause", "target", "model", "fallback", "cost", "charged"})
     values |= {"id": settlement.call_id, "reply": json.dumps(settlement.reply), **settlement.usage.model_dump()}
-    async with (await database()).transaction(settlement.tenant_id, durable=settlement.charged > 0) as connection:
+    kept = {"durable": settlement.charged > 0, "by_key": True}
+    async with (await database()).transaction(settlement.tenant_id, **kept) as connection:
         spending_sql.SETTLE.later(connection, values)
     spool.drop(settlement)
 

@@ -62,7 +62,7 @@ async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
 
 async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admission | int:
     """Admit or refuse the question, or return how many turns are ahead of it."""
-    async with (await database()).transaction(tenant_id, durable=False, even_suspended=True) as connection:
+    async with (await database()).transaction(tenant_id, durable=False, even_suspended=True, by_key=True) as connection:
         row = await _row(connection, query_id, tenant_id)
         stored: dict[str, Any] = {name: getattr(row, name) for name in NAMES} | {"versions": row.pins or row.live or {}}
         question = Question.model_validate(stored | {"id": query_id, "tenant_id": tenant_id})

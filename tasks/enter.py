@@ -58,7 +58,7 @@ async def _enter(statement: Compiled, tenant_id: UUID, **caller: Any) -> Entrant
     rates: dict[str, Any] = {"own_rate": known.requests_per_minute, "whole_rate": known.tenant_requests_per_minute}
     rates["count_here"] = shared_cache() is None
     streams = {"own_streams": known.streams, "whole_streams": known.tenant_streams}
-    async with (await database()).transaction(tenant_id, durable=False) as connection:
+    async with (await database()).transaction(tenant_id, durable=False, by_key=True) as connection:
         entering = statement.later(connection, {"tenant": tenant_id, **caller, **rates, **streams})
     row = await entering.fetchone()
     if row is None:

@@ -68,7 +68,7 @@ class Entry(NamedTuple):
 
 async def put(kind: str, entries: Sequence[Entry], tenant_id: UUID, *, durable: bool = True) -> None:
     """Write or replace entries in one transaction."""
-    async with (await database()).transaction(tenant_id, durable=durable) as connection:
+    async with (await database()).transaction(tenant_id, durable=durable, by_key=True) as connection:
         await place(connection, kind, entries, tenant_id)
 
 

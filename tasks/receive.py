@@ -79,7 +79,7 @@ async def receive_query(inquiry: Inquiry, tenant_id: UUID, *, durable: bool = Tr
     row: dict[str, Any] = inquiry.row() | {"id": query_id, "tenant_id": tenant_id, "turn": None}
     row |= {"conversation_id": inquiry.conversation_id, "caller": inquiry.asked_by}
     row |= {"lease": QUEUED if durable else LEASE}
-    async with (await database()).transaction(tenant_id, durable=durable) as connection:
+    async with (await database()).transaction(tenant_id, durable=durable, by_key=True) as connection:
         if inquiry.conversation_id is not None:
             row["turn"] = await take_turn(connection, inquiry.conversation_id, inquiry.asked_by, inquiry.text)
         STORE.later(connection, row)

@@ -59,7 +59,7 @@ async def record_answer(
         **draft.model_dump(include=AS_DRAFTED),
     }
     used = (*question.calls, *calls, *(draft.prompt.calls if draft.prompt else ()))
-    async with (await database()).transaction(question.tenant_id) as connection:
+    async with (await database()).transaction(question.tenant_id, by_key=True) as connection:
         if await quotes_deleted(connection, passages):
             await void_quotes(connection, question.id)
             refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}

@@ -88,7 +88,7 @@ async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
 
 async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answer]:
     """Return those of the queries that there are, in the order of their turns."""
-    async with (await database()).transaction(tenant_id) as connection:
+    async with (await database()).transaction(tenant_id, by_key=True) as connection:
         found = READ.later(connection, {"ids": list(query_ids)})
     rows = await found.fetchall()
     cited = [_citations(row) for row in rows]

@@ -122,3 +122,18 @@ async def test_a_statement_that_is_run_for_many_values_begins_a_transaction(stor
     async with store.transaction(tenant) as connection:
         await connection.execute(many, written)
     assert {each["id"] for each in written} <= await kept(store, tenant)
+
+
+async def test_what_is_found_by_its_key_is_planned_once_a_connection_and_all_else_each_time(
+    store: Database, tenant: UUID
+) -> None:
+    planned = text("select sum(generic_plans), sum(custom_plans) from pg_prepared_statements where statement like :it")
+    often = 12  # the driver prepares what comes for the sixth time
+    for by_key in (True, False):
+        for _ in range(often):
+            async with store.transaction(tenant, by_key=by_key) as connection:
+                await NAME.row(connection, {"id": tenant})
+        async with store.transaction(tenant) as connection:
+            generic, custom = (await connection.execute(planned, {"it": "select name from tenant%"})).one()
+            assert await connection.scalar(text("show enable_seqscan")) == "on"
+        assert (generic > 0, custom > 0) == (True, not by_key)
