@@ -22,6 +22,7 @@ KIND = "flow-run"
 SWEEP_SECONDS = 15.0
 LEAST_PAUSE_SECONDS = 2.0  # between two tellings while questions are answered
 QUIET_SECONDS = 5.0  # without a question: no more are coming
+BURST_SECONDS = 60.0  # of questions without a quiet between them, in which nothing is told that there is no pause for
 POLL_SECONDS = 0.1
 SHARE = 0.1  # of the time, at most, that Prefect is being told while questions are answered
 RETRY_SECONDS = 1.0
@@ -42,7 +43,7 @@ class Recorder:
     """
 
     def __init__(self, prefect: PrefectApi) -> None:
-        self._working, self._rests_since = 0, time.monotonic()
+        self._working, self._rests_since, self._busy_since = 0, 0.0, 0.0
         self._seconds_each = 0.0  # that the runs told last have taken
         self._prefect = prefect
         self._ended: list[Ended] = []
@@ -51,6 +52,9 @@ class Recorder:
 
     def begin(self) -> None:
         """Note that a run is under way in this process."""
+        now = time.monotonic()
+        if not self._working and now - self._rests_since >= QUIET_SECONDS:
+            self._busy_since = now
         self._working += 1
 
     def end(self, ended: Ended) -> None:
@@ -110,7 +114,8 @@ class Recorder:
         while True:
             now, runs = time.monotonic(), min(AT_ONCE, entries + self._kept.qsize())
             rested = None if self._working else now - self._rests_since
-            if is_time_to_tell(runs * self._seconds_each, waited=now - began, rested=rested):
+            waited, busy = now - began, now - self._busy_since
+            if is_time_to_tell(runs * self._seconds_each, waited=waited, busy=busy, rested=rested):
                 return
             await asyncio.sleep(POLL_SECONDS)
 
@@ -147,13 +152,16 @@ class Recorder:
         held.delivered.update(runs)
 
 
-def is_time_to_tell(seconds: float, *, waited: float, rested: float | None) -> bool:
+def is_time_to_tell(seconds: float, *, waited: float, busy: float, rested: float | None) -> bool:
     """Decide whether to tell what takes so many seconds: after a quiet that is the longer the more they are.
 
-    `rested` is how long no question has been answered, None while one is: a pause that keeps to SHARE must do then.
+    `rested` is how long no question has been answered, None while one is; `busy` how long it is since the last quiet.
+    Where there is none, a burst of questions is let pass, and a longer one gives up its SHARE of the time.
     """
     pause = seconds / SHARE
-    return waited >= max(LEAST_PAUSE_SECONDS, pause) or (rested is not None and rested >= min(QUIET_SECONDS, pause))
+    if rested is not None and rested >= min(QUIET_SECONDS, pause):
+        return True
+    return busy >= BURST_SECONDS and waited >= max(LEAST_PAUSE_SECONDS, pause)
 
 
 def _tenant(entry: Entry) -> UUID:

@@ -252,25 +252,27 @@ async def test_what_ended_is_kept_and_told_while_served_and_kept_when_serving_en
 
 
 @pytest.mark.parametrize(
-    ("seconds", "waited", "rested", "told"),
+    ("seconds", "waited", "busy", "rested", "told"),
     [
-        pytest.param(0.0, 0.0, 0.0, True, id="at once where it costs nothing"),
-        pytest.param(0.05, 0.1, 0.1, False, id="not between two questions"),
-        pytest.param(0.05, 0.5, 0.5, True, id="one run after a short quiet"),
-        pytest.param(2.0, 3.0, 3.0, False, id="not many runs while more questions may come"),
-        pytest.param(2.0, 5.0, 5.0, True, id="many runs when none has come for a while"),
-        pytest.param(2.0, 19.0, None, False, id="not for more than a tenth of the time while questions are answered"),
-        pytest.param(2.0, 20.0, None, True, id="for a tenth of the time while questions are answered"),
+        pytest.param(0.0, 0.0, 0.0, 0.0, True, id="at once where it costs nothing"),
+        pytest.param(0.05, 0.1, 0.1, 0.1, False, id="not between two questions"),
+        pytest.param(0.05, 0.5, 0.5, 0.5, True, id="one run after a short quiet"),
+        pytest.param(2.0, 3.0, 3.0, 3.0, False, id="not many runs while more questions may come"),
+        pytest.param(2.0, 5.0, 5.0, 5.0, True, id="many runs when none has come for a while"),
+        pytest.param(2.0, 59.0, 59.0, None, False, id="not in a burst of questions"),
+        pytest.param(2.0, 19.0, 80.0, None, False, id="not for more than a tenth of a long one's time"),
+        pytest.param(2.0, 20.0, 80.0, None, True, id="for a tenth of a long one's time"),
     ],
 )
-def test_prefect_is_told_when_it_is_in_nobodys_way(seconds, waited, rested, told) -> None:
-    assert is_time_to_tell(seconds, waited=waited, rested=rested) is told
+def test_prefect_is_told_when_it_is_in_nobodys_way(seconds, waited, busy, rested, told) -> None:
+    assert is_time_to_tell(seconds, waited=waited, busy=busy, rested=rested) is told
 
 
 async def test_runs_are_told_all_the_same_while_questions_are_answered_without_end(
     store, tenant, prefect, recorder, runs, monkeypatch
 ) -> None:
     monkeypatch.setattr("deployments.shim.recorder.LEAST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr("deployments.shim.recorder.BURST_SECONDS", 0.1)
     recorder.begin()  # and never ends
     serving = asyncio.create_task(recorder.serve())
     await runs.run(succeed, "work/work", tenant_id=tenant, query_id=await make_query(store, tenant))
