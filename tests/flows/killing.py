@@ -1,51 +1,42 @@
 """Carry a flow out in a process of its own and kill it in the middle."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
+import importlib
 import time
-from pathlib import Path
+from decimal import Decimal
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
-from tests.flows.conftest import rows
-from tests.model_server import ModelServer
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = """
-import asyncio, importlib, sys, time
-from uuid import UUID
 from blocks import connections
 from blocks.language_model import LanguageModel, Target
 from tasks.step import traced
+from tests.flows.conftest import rows
+from tests.forked import forked
+from tests.model_server import ModelServer
 
-async def main(url, flow, subject, tenant):
-    target = Target(name="local", model="local-model", endpoint=url, input_price=10, output_price=10)
-    known = connections.Known(LanguageModel(targets=[target], request_limit=5), time.monotonic() + 1e6)
-    connections._known[LanguageModel] = known
+
+def carry_out(url: str, flow: str, subject: UUID, tenant: UUID) -> None:
+    """Carry the flow out on the model of that address."""
+    target = Target(name="local", model="local-model", endpoint=url, input_price=Decimal(10), output_price=Decimal(10))
+    block = LanguageModel(targets=[target], request_limit=Decimal(5))
+    connections._known[LanguageModel] = connections.Known(block, time.monotonic() + 1e6)
     module, _, name = flow.rpartition(".")
     with traced():
-        await getattr(importlib.import_module(module), name).fn(UUID(subject), UUID(tenant))
-
-asyncio.run(main(*sys.argv[1:]))
-"""
+        asyncio.run(getattr(importlib.import_module(module), name).fn(subject, tenant))
 
 
 async def kill_after(asked: int, server: ModelServer, flow: str, subject: UUID, tenant: UUID) -> None:
     """Carry the flow out and kill -9 it once the provider was asked that often."""
-    command = [sys.executable, "-c", PROGRAM, f"{server.url}/v1", flow, str(subject), str(tenant)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."})
+    process = forked(carry_out, f"{server.url}/v1", flow, subject, tenant)
     until = time.monotonic() + 120
     while len(server.asked) < asked:
         assert time.monotonic() < until
-        assert process.poll() is None
+        assert process.is_alive()
         await asyncio.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
 
 
 def let_leases_run_out(url: str, table: str) -> int:

@@ -1,14 +1,11 @@
 """A vector space whose run was killed, or whose evaluation failed, is given up; one that is being built is not."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,9 +13,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from blocks import connections
 from blocks.database import Database
+from blocks.embedder import Embedder
 from flows import promote
 from flows.reconcile import reconcile
+from flows.reindex import reindex
 from kowai.errors import EmbedderFailed, SpaceUnready
 from tasks.give_up import abandon_spaces
 from tasks.reindex import begin_space
@@ -26,23 +26,16 @@ from tasks.step import traced
 from tests.flows.conftest import rows
 from tests.flows.test_reindex import Endpoint, learn, put_to_the_gate
 from tests.flows.test_reindex import use as use
+from tests.forked import forked
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = """
-import asyncio, sys, time
-from blocks import connections
-from blocks.embedder import Embedder
-from flows.reindex import reindex
-from tasks.step import traced
 
-def known(model, dimensions):
-    block = Embedder(provider="openai", endpoint=sys.argv[1], model=model, dimensions=dimensions)
-    return connections.Known(block, time.monotonic() + 1e6)
-
-connections._known[Embedder], connections._known[Embedder, "next"] = known("old", 32), known("slow", 48)
-with traced():
-    asyncio.run(reindex.fn("next"))
-"""
+def carry_out(endpoint: str) -> None:
+    """Build the space of the embedder called next, whose endpoint serves the one at work as well."""
+    for key, model, dimensions in ((Embedder, "old", 32), ((Embedder, "next"), "slow", 48)):
+        block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions)
+        connections._known[key] = connections.Known(block, time.monotonic() + 1e6)
+    with traced():
+        asyncio.run(reindex.fn("next"))
 
 
 class Waiting(Endpoint):
@@ -73,16 +66,15 @@ def states(url: str) -> dict[str, str]:
     return {row["embedder"]: row["state"] for row in rows(url, "select embedder, state from embedding_space")}
 
 
-async def building(server: Any) -> "subprocess.Popen[bytes]":
+async def building(server: Any) -> BaseProcess:
     """Start to build a space in a process of its own, and return that once it is embedding."""
     server.asked.clear()
     server.is_slow = True
-    command = [sys.executable, "-c", PROGRAM, f"http://127.0.0.1:{server.server_port}/v1"]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."})
+    process = forked(carry_out, f"http://127.0.0.1:{server.server_port}/v1")
     until = time.monotonic() + 120
     while not server.asked:
         assert time.monotonic() < until
-        assert process.poll() is None
+        assert process.is_alive()
         await asyncio.sleep(0.01)
     return process
 
@@ -103,8 +95,8 @@ async def test_a_space_is_given_up_when_its_run_was_killed_and_not_before(
                 await begin_space(name)
         assert states(database_url)["next"] == "building"
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     server.is_slow = False
     with traced():
         await reconcile.fn()
@@ -119,8 +111,8 @@ async def test_another_is_begun_at_once_where_the_run_of_one_was_killed(
     use("third", "new", 16)
     await learn(tenant, tmp_path, tea="Green tea.")
     process = await building(server)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     server.is_slow = False
     await asyncio.to_thread(wait_for_session_to_end, database_url)
     assert (await begin_space("third")).state == "building"
