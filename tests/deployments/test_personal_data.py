@@ -94,31 +94,32 @@ async def test_what_is_planted_reaches_neither_the_model_nor_the_logs_and_comes_
     assert leaks("".join(capfd.readouterr()) + caplog.text) == []
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Generator[None]:
-    """Let Prefect keep what it keeps in a folder of the test's own."""
-    kept = {PREFECT_HOME: tmp_path / "prefect", PREFECT_LOCAL_STORAGE_PATH: tmp_path / "prefect" / "storage"}
-    with temporary_settings(kept):
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Let Prefect keep what it keeps in a folder of this module's own."""
+    home = tmp_path_factory.mktemp("prefect")
+    kept = {PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}
+    with temporary_settings(kept), prefect_test_harness(server_startup_timeout=180):
         yield
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("prefect_server")
 async def test_prefects_database_holds_nothing_of_it_whatever_the_model_replies(
     store: Any, tenant: UUID, use: Use, model_server: ModelServer, tmp_path: Path
 ) -> None:
     use(model_server.target())
     (tmp_path / "night.md").write_text(DOCUMENT)
-    with prefect_test_harness(server_startup_timeout=180):
-        ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
-        await ingest_stored(ingestion_id, tenant)
-        for reply in (REPLY, f"no form {PLANTED['email']}", "[[ ## found ## ]]\nmaybe <EMAIL_1>\n\n"):
-            model_server.default = Act(content=reply)
-            query_id = await receive_query(Inquiry(f"{QUESTION} {len(reply)}"), tenant)
-            await answer_query(query_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues]
-            assert (await read_answer(query_id, tenant)).status in ("done", "failed")
-        held = await kept_by_prefect("answer-query")
-    assert leaks(held) == []
+    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
+    await ingest_stored(ingestion_id, tenant)
+    signs: list[str] = []
+    for reply in (REPLY, f"no form {PLANTED['email']}", "[[ ## found ## ]]\nmaybe <EMAIL_1>\n\n"):
+        model_server.default = Act(content=reply)
+        query_id = await receive_query(Inquiry(f"{QUESTION} {len(reply)}"), tenant)
+        signs.append(str(query_id))
+        await answer_query(query_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues]
+        assert (await read_answer(query_id, tenant)).status in ("done", "failed")
+    assert leaks(await kept_by_prefect(*signs)) == []
 
 
 PLAIN = "violet zebras hum lullabies"  # nothing that masking would know
@@ -137,24 +138,23 @@ def refusing(database_url: str, table: str) -> Generator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("prefect_server")
 async def test_a_row_that_the_database_refuses_reaches_neither_prefect_nor_logs_nor_metrics(
     store: Any, tenant: UUID, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
     caplog.set_level(logging.INFO)
     (tmp_path / "night.md").write_text(f"{DOCUMENT}\nAt night {PLAIN}.\n")
-    with prefect_test_harness(server_startup_timeout=180):
-        ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
-        with refusing(database_url, "chunk"):
-            await ingest_stored(ingestion_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues]
-        again = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
-        await ingest_stored(again, tenant)
-        for asked, table in ((f"{QUESTION} Who hums? {PLAIN}", "answer"), (f"What hums? {PLAIN}", "event")):
-            query_id = await receive_query(Inquiry(asked), tenant)
-            with refusing(database_url, table):
-                state = await answer_query(query_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
-            assert state.is_failed()
-        held = await kept_by_prefect("23514", "table chunk", "table answer", "table event")
+    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
+    with refusing(database_url, "chunk"):
+        await ingest_stored(ingestion_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues]
+    again = await receive_ingestion([{"uri": str(tmp_path / "night.md")}], tenant)
+    await ingest_stored(again, tenant)
+    for asked, table in ((f"{QUESTION} Who hums? {PLAIN}", "answer"), (f"What hums? {PLAIN}", "event")):
+        query_id = await receive_query(Inquiry(asked), tenant)
+        with refusing(database_url, table):
+            state = await answer_query(query_id, tenant, return_state=True)  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        assert state.is_failed()
+    held = await kept_by_prefect("23514", "table chunk", "table answer", "table event")
     told = "".join(capfd.readouterr()) + caplog.text
     assert "23514" in told
     for text in (held, told, generate_latest().decode()):
