@@ -28,8 +28,8 @@ os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"  # nobody listens: no t
 
 PASSWORD = "test-application-password"
 LONGEST = """
-end_to_end local_up worker overspending optimise_deployed ingest_killed workflow_probes run_personas conversations
-probes killed optimise promote schema approvals evaluate run_team logins
+end_to_end local_up worker pool overspending optimise_deployed ingest_killed workflow_probes run_personas conversations
+probes killed optimise promote schema approvals evaluate run_team
 """.split()
 MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # so many bytes are enough for all workers
 DURABILITY = ("fsync = off", "full_page_writes = off", "max_wal_size = '128MB'")
