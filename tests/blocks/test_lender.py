@@ -7,7 +7,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from blocks import lender
 from blocks.database import Database
+from blocks.lender import READY
 from kowai.errors import DatabaseAway, NotFound
 from kowai.spaces import LOCK, MAKE
 
@@ -113,3 +115,30 @@ async def test_a_lock_of_the_platform_is_held_until_its_transaction_ends(store: 
             assert not await other.scalar(free)
     async with store.connection() as other:
         assert await other.scalar(free)
+
+
+async def test_connections_that_nobody_needs_are_closed_but_for_a_few(
+    store: Database, tenant: UUID, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lender, "UNUSED_SECONDS", 0.05)
+    met = asyncio.Barrier(READY + 3)
+
+    async def together() -> int:
+        async with store.transaction(tenant) as connection:
+            used = await connection.scalar(SESSION)
+            await met.wait()
+            return used or 0
+
+    sessions = await asyncio.gather(*(together() for _ in range(READY + 3)))
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        while (open_now := _open_of(owner, sessions)) > READY:
+            await asyncio.sleep(0.05)
+    assert open_now == READY
+    assert await session(store, tenant) in sessions
+
+
+def _open_of(owner: psycopg.Connection, sessions: list[int]) -> int:
+    (count,) = owner.execute("select count(*) from pg_stat_activity where pid = any(%s)", (sessions,)).fetchone() or (
+        0,
+    )
+    return int(count)
