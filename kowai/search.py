@@ -19,8 +19,15 @@ POSTINGS = 20_000  # that one search may read to propose candidates, and that it
 FEW = 20_000  # chunks admitted by filters that are compared one by one
 COMMON = 0.5  # of the chunks: whoever holds a term of so many is hardly better for it
 TERMS = 100  # the rarest ones of a question; a pasted page has more
-# How the vector index is scanned until the transaction ends: on past strangers, until there are candidates enough.
-INDEX_SCAN = {"iterative_scan": "relaxed_order", "ef_search": 200, "max_scan_tuples": 50_000, "scan_mem_multiplier": 8}
+# Until the transaction ends. The vector index is scanned on past strangers until there are candidates enough; and since
+# the planner takes all tenants for equally large, it would look for a small one's vectors by reading everybody's.
+SETTINGS = {
+    "hnsw.iterative_scan": "relaxed_order",
+    "hnsw.ef_search": 200,
+    "hnsw.max_scan_tuples": 50_000,
+    "hnsw.scan_mem_multiplier": 8,
+    "enable_seqscan": "off",
+}
 
 Statement = tuple[str, dict[str, Any]]
 Vector = Sequence[float] | NDArray[np.float32]
@@ -84,7 +91,7 @@ select asked.term, asked.words, asked.asked, coalesce(sum(c.chunks), 0), coalesc
        (select id from embedding_space
         where model = %(space)s and dimensions = %(dimensions)s and state = any(%(states)s)),
        (select reltuples::bigint from pg_class where oid = 'chunk_vector'::regclass),
-       {", ".join(f"set_config('hnsw.{name}', '{value}', true)" for name, value in INDEX_SCAN.items())}
+       {", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())}
 from asked left join term_count as c on c.tenant_id = (select current_tenant()) and c.term = asked.term
 group by asked.term, asked.words, asked.asked
 """

@@ -41,6 +41,12 @@ ADD_DOCUMENT = text(
     " cast(:created as timestamptz))"
 )
 COUNTED = text("select term, sum(chunks), sum(occurrences) from term_count group by 1 order by 1")
+STRANGERS = """
+with stranger as (insert into tenant (id, name, suspended) values (gen_random_uuid(), 'stranger', false) returning id)
+insert into chunk_vector (chunk_id, space_id, tenant_id, embedding, in_graph)
+select 1000 + n, space_id, stranger.id, embedding, false from stranger, generate_series(1, 20) as n,
+  (select * from chunk_vector limit 1) as one
+"""
 HELD = text("select term, count(*), sum(frequency) from posting group by 1 order by 1")
 
 
@@ -158,24 +164,31 @@ async def test_a_large_tenant_is_searched_through_its_space_s_index(
     await add_all(store, tenant)
     never_exact(monkeypatch)
     async with store.transaction(tenant) as connection:
-        raw = driver_of(connection)
-        await raw.execute("set local enable_seqscan = off")
-        await raw.execute("set local enable_sort = off")
-        plans = [
-            " ".join(line for (line,) in await (await raw.execute(f"explain {sql}", parameters)).fetchall())
-            for sql, parameters in (await statements(connection, "hot black water"),)
-        ]
-    assert "using ix_space_" in plans[0]
+        await driver_of(connection).execute("set local enable_sort = off")
+        assert "using ix_space_" in await plan_of(connection, "hot black water")
 
 
-async def statements(connection: AsyncConnection, question: str) -> kowai.search.Statement:
-    """Return the second statement of a search."""
+async def test_a_small_tenant_s_vectors_are_found_without_reading_everybody_s(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    await add_all(store, tenant)
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute(STRANGERS)
+        await owner.execute("analyze chunk_vector")
+    async with store.transaction(tenant) as connection:
+        assert "Seq Scan on chunk_vector" not in await plan_of(connection, "hot black water")
+
+
+async def plan_of(connection: AsyncConnection, question: str) -> str:
+    """Return the plan of a search's second statement."""
     everything = kowai.search.Filters()
     sql, parameters = kowai.search.survey(question, everything, space="toy", dimensions=SPACE.dimensions)
     rows = await (await driver_of(connection).execute(sql, parameters)).fetchall()
     known = kowai.search.surveyed(rows)
     weighted, vector = kowai.search.weigh(question, known), toy_vector(question).tolist()
-    return kowai.search.find(vector, known, weighted, everything, space_id=known.space_id or 0, pool=10)
+    sql, parameters = kowai.search.find(vector, known, weighted, everything, space_id=known.space_id or 0, pool=10)
+    planned = await driver_of(connection).execute(f"explain {sql}", parameters)
+    return " ".join(line for (line,) in await planned.fetchall())
 
 
 @pytest.mark.parametrize("few", [20_000, 0], ids=["few documents admitted", "many documents admitted"])
