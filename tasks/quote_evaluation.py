@@ -22,6 +22,7 @@ from kowai.quotes import Quote
 from kowai.settings import settings
 from kowai.signatures import JudgeAnswer
 from kowai.suites import Case, Limits
+from kowai.types import Value
 from tasks.batches import checked_personas
 from tasks.evaluations import DEFAULT_PERSONA, Trial, versions_of
 from tasks.judge import JUDGE, MOST_JUDGED, expected_of
@@ -42,6 +43,13 @@ where c.suite_id = :suite order by q.ordinal
 """)
 
 
+class Draft(NamedTuple):
+    """Hold a checked setting that is not stored."""
+
+    slot: str
+    setting: Value
+
+
 class Asking(NamedTuple):
     """Hold who is asked which cases of a trial, and what they come to: all calls, within the trial's limits."""
 
@@ -59,16 +67,26 @@ async def quote_evaluations(trials: Sequence[Trial], tenant_id: UUID) -> Quote:
 
 
 @step
-async def quote_promotion(version_id: UUID, suite_id: UUID, tenant_id: UUID) -> Quote:
-    """Return what it takes to evaluate a version and what is live on the same suite. Raises NotFound."""
-    async with (await database()).transaction(tenant_id) as connection:
-        persona = (await slot_of(connection, version_id)).partition(":")[2]
+async def quote_promotion(candidate: UUID | Draft, suite_id: UUID, tenant_id: UUID) -> Quote:
+    """Return what it takes to evaluate a version, or a draft of one, and what is live on the same suite.
+
+    Raises NotFound.
+    """
+    if isinstance(candidate, Draft):
+        slot, versions, drafts = candidate.slot, (), {candidate.slot: candidate.setting}
+    else:
+        async with (await database()).transaction(tenant_id) as connection:
+            slot, versions, drafts = await slot_of(connection, candidate), (candidate,), None
+    persona = slot.partition(":")[2]
     incumbent = Trial(suite_id, (persona,) if persona else ())
-    sides = (incumbent._replace(versions=(version_id,)), incumbent)
-    return _together([await weigh(trial, tenant_id) for trial in sides], await language_model())
+    sides = [
+        await weigh(incumbent._replace(versions=versions), tenant_id, drafts),
+        await weigh(incumbent, tenant_id),
+    ]
+    return _together(sides, await language_model())
 
 
-async def weigh(trial: Trial, tenant_id: UUID) -> Asking:
+async def weigh(trial: Trial, tenant_id: UUID, drafts: Mapping[str, Value] | None = None) -> Asking:
     """Return what one evaluation asks of whom. Raises as `receive_evaluation` does."""
     async with (await database()).transaction(tenant_id) as connection:
         about = await about_suite(connection, trial.suite_id)
@@ -85,7 +103,7 @@ async def weigh(trial: Trial, tenant_id: UUID) -> Asking:
     groups = {persona: asked for persona, asked in groups.items() if persona in known}
     if not groups:
         raise InvalidInput("Nothing of this suite would be asked.")
-    model, asked = await language_model(), await asked_of(tenant_id, versions)
+    model, asked = await language_model(), await asked_of(tenant_id, versions, drafts=drafts)
     load = await load_of([case.question for group in groups.values() for case in group], asked)
     masks = (await policy_of(tenant_id)).masks_prompts
     weighed = partial(_weighed, groups, load, model, judged=trial.judged, masks=masks)

@@ -15,7 +15,7 @@ from kowai.extraction.answer import MODEL as EXTRACTIVE
 from kowai.masking import Masking
 from kowai.personas import personas
 from kowai.quoting import quoted_passages
-from kowai.types import Preferences
+from kowai.types import Preferences, Value
 from tasks.policy import policy_of
 from tasks.preferences import read_preferences
 from tasks.quote_sums import Asked, Load, Past
@@ -44,10 +44,15 @@ from (
 """)
 
 
-async def asked_of(tenant_id: UUID, versions: Mapping[str, UUID], asked_by: UUID | None = None) -> Asked:
-    """Return what the versions, by slot, make of every persona, and how the asker likes to be answered."""
+async def asked_of(
+    tenant_id: UUID,
+    versions: Mapping[str, UUID],
+    asked_by: UUID | None = None,
+    drafts: Mapping[str, Value] | None = None,
+) -> Asked:
+    """Return what the versions and drafts, by slot, make of every persona, and how the asker likes to be answered."""
     preferences = await read_preferences(tenant_id, asked_by) if asked_by else Preferences()
-    speaking = {name: await answering_by(name, versions, tenant_id) for name in personas()}
+    speaking = {name: await answering_by(name, versions, tenant_id, drafts) for name in personas()}
     return Asked(tenant_id, speaking, preferences)
 
 

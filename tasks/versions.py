@@ -27,13 +27,20 @@ async def answering_of(question: Question) -> Answering:
     return await answering_by(question.persona, question.versions, question.tenant_id)
 
 
-async def answering_by(persona: str, versions: Mapping[str, UUID], tenant_id: UUID) -> Answering:
-    """Return what versions, by slot, make of a persona; one that was deleted with a document it quoted is none."""
+async def answering_by(
+    persona: str, versions: Mapping[str, UUID], tenant_id: UUID, drafts: Mapping[str, Value] | None = None
+) -> Answering:
+    """Return what versions, by slot, make of a persona; one that was deleted with a document it quoted is none.
+
+    Drafts, which are stored nowhere, take the place of the versions of their slots.
+    """
     wanted = {slot: versions[slot] for slot in slots_of(persona) if slot in versions}
     missing = [version_id for version_id in wanted.values() if version_id not in _known]
     if missing:
         await _read(missing, tenant_id)
-    return answering(persona, {slot: _known[id] for slot, id in wanted.items() if id in _known})
+    stored = {slot: _known[id] for slot, id in wanted.items() if id in _known}
+    drafted = {slot: draft for slot, draft in (drafts or {}).items() if slot in slots_of(persona)}
+    return answering(persona, stored | drafted)
 
 
 async def _read(ids: Iterable[UUID], tenant_id: UUID) -> None:
@@ -60,13 +67,19 @@ async def receive_version(
 
     It is a candidate: only the gate makes it live. Raises BadVersion.
     """
+    setting = await checked_setting(slot, content)
+    async with (await database()).transaction(tenant_id) as connection:
+        return await store_version(connection, slot, setting, tenant_id, lineage=lineage or {}, by=by)
+
+
+async def checked_setting(slot: str, content: Mapping[str, Any]) -> Value:
+    """Return a setting whose target or embedder is there. Raises BadVersion."""
     setting = checked(slot, content)
     if isinstance(setting, ModelSetting):
         await _check_target(setting.target)
     if isinstance(setting, SpaceSetting):
         await _check_embedder(setting.embedder)
-    async with (await database()).transaction(tenant_id) as connection:
-        return await store_version(connection, slot, setting, tenant_id, lineage=lineage or {}, by=by)
+    return setting
 
 
 async def store_version(

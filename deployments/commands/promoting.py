@@ -40,9 +40,8 @@ def promote(
 
     content = _content(settings, file)
     with Api(url, key) as api:
-        version = api.post("/api/v1/versions", {"slot": slot, "content": content})
-        wanted = {"version_id": version["version_id"], "suite": suite, "dry_run": dry_run}
-        wanted["approve_above"] = str(approve_above)
+        version = {"slot": slot, "content": content}
+        wanted = {"version": version, "suite": suite, "dry_run": dry_run, "approve_above": str(approve_above)}
         made = api.post("/api/v1/promotions", wanted)
         if dry_run:
             return print_quote(made, as_json)

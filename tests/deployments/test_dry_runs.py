@@ -16,7 +16,7 @@ from tests.deployments.conftest import People
 
 STORED = """
 select (select count(*) from evaluation) + (select count(*) from promotion) + (select count(*) from optimisation)
-  + (select count(*) from team)
+  + (select count(*) from team) + (select count(*) from setting_version) + (select count(*) from approval)
 """
 QUOTE = {
     "items": 3,
@@ -35,11 +35,10 @@ QUOTE = {
 async def test_a_dry_run_is_answered_with_a_quote_and_stores_nothing(people: People, tenant: UUID) -> None:
     async with people.admin(tenant) as client:
         setting = {"slot": "retrieval", "content": {"passages": 3}}
-        version = (await client.post("/api/v1/versions", json=setting)).json()
         team = {"steps": [{"id": "facts", "persona": "analyst"}]}
         wishes: dict[str, dict[str, Any]] = {
             "evaluations": {"suite": "handbook"},
-            "promotions": {"suite": "handbook", "version_id": version["version_id"]},
+            "promotions": {"suite": "handbook", "version": setting},
             "teams": {"question": "How long is the warranty?", "plan": team},
         }
         for name, wish in wishes.items():
@@ -69,8 +68,7 @@ def test_a_command_prints_the_quote_and_ends(monkeypatch: pytest.MonkeyPatch, sa
 
     def reply_of(request: httpx.Request) -> httpx.Response:
         asked.append(json.loads(request.content))
-        is_version = request.url.path.endswith("versions")
-        return httpx.Response(200, json={"version_id": "v"} if is_version else QUOTE)
+        return httpx.Response(200, json=QUOTE)
 
     client = httpx.Client(base_url="http://kowai", transport=httpx.MockTransport(reply_of))
 
@@ -79,5 +77,5 @@ def test_a_command_prints_the_quote_and_ends(monkeypatch: pytest.MonkeyPatch, sa
 
     monkeypatch.setattr(api_module, "httpx", SimpleNamespace(**(vars(httpx) | {"Client": connect})))
     done = CliRunner().invoke(cli, [*said, "--dry-run", "--url", "http://kowai", "--key", "k"])
-    assert (done.exit_code, asked[-1]["dry_run"]) == (0, True), done.output
+    assert (done.exit_code, [each["dry_run"] for each in asked]) == (0, [True]), done.output
     assert "3 answers by m: at worst $2.0000 ($9.00 are left today) and 5.0 minutes, by limits." in done.output

@@ -167,5 +167,5 @@ def test_the_exit_code_tells_refused_from_broken(monkeypatch: pytest.MonkeyPatch
     command = ["promote", "retrieval", "--set", "passages=6", "--url", "http://kowai", "--key", "k"]
     done = CliRunner().invoke(cli, command)
     assert done.exit_code == code, done.output
-    assert sent[0] == {"slot": "retrieval", "content": {"passages": 6}}
+    assert sent[0]["version"] == {"slot": "retrieval", "content": {"passages": 6}}
     assert "Because." in done.output

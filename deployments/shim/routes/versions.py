@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import text
 
 from blocks.connections import database
@@ -20,9 +20,9 @@ from kowai.gate import Comparison
 from kowai.pricing import Dollars
 from kowai.quotes import Quote
 from kowai.versions import KINDS, SPACE
-from tasks.quote_evaluation import quote_promotion
+from tasks.quote_evaluation import Draft, quote_promotion
 from tasks.suites import find_suite
-from tasks.versions import receive_version
+from tasks.versions import checked_setting, receive_version
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
 DEPLOYMENT = "promote/run-stored-promotion"
@@ -79,10 +79,17 @@ class NewPromotion(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version_id: UUID
+    version_id: UUID | None = Field(None, description="A version that is stored.")
+    version: NewVersion | None = Field(None, description="Or a candidate, which is stored; by a dry run it is not.")
     suite: str = Field(description="The name or id of the suite that decides.")
     dry_run: bool = DryRun
     approve_above: Dollars | None = ApproveAbove
+
+    @model_validator(mode="after")
+    def _either(self) -> "NewPromotion":
+        if (self.version_id is None) == (self.version is None):
+            raise ValueError("send either version_id or version")
+        return self
 
 
 class PromotionView(BaseModel):
@@ -106,11 +113,8 @@ class PromotionView(BaseModel):
 @router.post("/versions", status_code=201)
 async def add_version(new: NewVersion, caller: Runner) -> VersionView:
     """Store a candidate; nothing answers by it before it is promoted or pinned by an evaluation."""
-    tenant_id = caller.tenant_id
-    if new.slot == SPACE:
-        let_pass("spaces.manage", caller)
-    version_id = await receive_version(new.slot, new.content, tenant_id, lineage=new.lineage, by=caller.id)
-    return next(view for view in await _versions(tenant_id, new.slot, 10_000) if view.version_id == version_id)
+    version_id = await _store(new, caller)
+    return next(view for view in await _versions(caller.tenant_id, new.slot, 10_000) if view.version_id == version_id)
 
 
 @router.get("/versions")
@@ -130,12 +134,14 @@ async def add_promotion(
     A dry run is answered with a quote and leaves nothing.
     """
     suite_id = await find_suite(new.suite, caller.tenant_id)
-    quote = partial(quote_promotion, new.version_id, suite_id, caller.tenant_id)
+    quote = partial(quote_promotion, await _candidate(new), suite_id, caller.tenant_id)
     task = Task(DEPLOYMENT, "promotion_id", [new.model_dump(mode="json")], quote, new.approve_above)
     if new.dry_run:
         response.status_code = 200
         return await task.quoted()
-    store = partial(begin_promotion, new.version_id, suite_id, caller)
+    version_id = await _store(new.version, caller) if new.version else new.version_id
+    assert version_id
+    store = partial(begin_promotion, version_id, suite_id, caller)
     promotion_id = await hand_over(task, store, caller, repeats, request)
     return await _promotion(promotion_id, caller.tenant_id)
 
@@ -159,6 +165,19 @@ async def roll_promotion_back(promotion_id: UUID, caller: Promoter, request: Req
     """Make the version before this one live again; a vector space is kept for a week, and filled up first."""
     await undo_promotion(promotion_id, caller, request.app.state.runs)
     return await _promotion(promotion_id, caller.tenant_id)
+
+
+async def _candidate(new: NewPromotion) -> UUID | Draft:
+    if new.version:
+        return Draft(new.version.slot, await checked_setting(new.version.slot, new.version.content))
+    assert new.version_id
+    return new.version_id
+
+
+async def _store(new: NewVersion, caller: Principal) -> UUID:
+    if new.slot == SPACE:
+        let_pass("spaces.manage", caller)
+    return await receive_version(new.slot, new.content, caller.tenant_id, lineage=new.lineage, by=caller.id)
 
 
 async def _versions(tenant_id: UUID, slot: str, limit: int) -> list[VersionView]:
