@@ -40,7 +40,8 @@ def tls_arguments(settings: Settings) -> tuple[str, ...]:
     if settings.tls_certificate is None or settings.tls_key is None:
         return ()
     files = (settings.tls_certificate.expanduser().absolute(), settings.tls_key.expanduser().absolute())
-    connection = ("--http", "deployments.shim.tls_connections:TlsConnection")
+    connections = "deployments.shim.tls_connections"
+    connection = ("--http", f"{connections}:TlsConnection", "--ws", f"{connections}:TlsSocket")
     return ("--ssl-certfile", str(files[0]), "--ssl-keyfile", str(files[1]), *connection)
 
 

@@ -1,6 +1,7 @@
 """Connections over TLS that end when the server does, also with clients that keep them and say nothing more."""
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 FAREWELL_SECONDS = 1.0  # for a client to take what was sent and to answer that the connection is closed
 
@@ -23,3 +24,12 @@ class TlsConnection(H11Protocol):
 
     def _leave(self) -> None:
         self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
+
+class TlsSocket(WebSocketsSansIOProtocol):
+    """Do the same for a WebSocket, whose end the client has been told."""
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        # With a timer its transport is not closed a second time, after which asyncio's could not be aborted.
+        self.close_timer = self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)

@@ -23,6 +23,11 @@ from deployments.local.ports import free_port
 from kowai.errors import CannotStart
 from kowai.settings import Settings
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: kowai\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
 
 def make_pair(folder: Path, name: str) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
@@ -63,7 +68,7 @@ async def hello(scope: object, receive: object, send: Any) -> None:
 
 async def serve(app: Any, chosen: Settings) -> tuple[uvicorn.Server, asyncio.Task[None]]:
     """Serve an application as `kowai up --tls` does, but without a bound on how long its end may take."""
-    files: Any = dict(zip(("ssl_certfile", "ssl_keyfile", "http"), tls_arguments(chosen)[1::2], strict=True))
+    files: Any = dict(zip(("ssl_certfile", "ssl_keyfile", "http", "ws"), tls_arguments(chosen)[1::2], strict=True))
     server = uvicorn.Server(uvicorn.Config(app, port=chosen.port, lifespan="off", log_level="error", **files))
     serving = asyncio.create_task(server.serve())
     while not server.started:
@@ -71,12 +76,12 @@ async def serve(app: Any, chosen: Settings) -> tuple[uvicorn.Server, asyncio.Tas
     return server, serving
 
 
-def asking(place: Layout, port: int) -> ssl.SSLSocket:
+def asking(place: Layout, port: int, request: bytes = b"GET / HTTP/1.1\r\nHost: kowai\r\n\r\n") -> ssl.SSLSocket:
     """Send a request over a connection that is then kept, by a client that does not look at it any more."""
     context = trusting(place.certificate)
     assert isinstance(context, ssl.SSLContext)
     kept = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
-    kept.sendall(b"GET / HTTP/1.1\r\nHost: kowai\r\n\r\n")
+    kept.sendall(request)
     return kept
 
 
@@ -105,6 +110,29 @@ async def test_the_end_does_not_wait_for_clients_that_keep_their_connection(plac
     await serving
     idle.close()
     busy.close()
+
+
+async def test_a_socket_is_served_and_its_client_holds_up_no_end_by_saying_nothing(
+    place: Layout, tmp_path: Path
+) -> None:
+    chosen = secured(*make_pair(tmp_path, "ours"), free_port())
+
+    async def echo(scope: object, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (heard := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": heard["text"]})
+
+    keep_certificate(place, chosen)
+    server, serving = await serve(echo, chosen)
+    kept = await asyncio.to_thread(asking, place, chosen.port, UPGRADE)
+    assert (await asyncio.to_thread(kept.recv, 1_000)).startswith(b"HTTP/1.1 101")
+    await asyncio.to_thread(kept.sendall, b"\x81\x82\0\0\0\0hi")  # a masked frame of text (RFC 6455, section 5.2)
+    assert await asyncio.to_thread(kept.recv, 1_000) == b"\x81\x02hi"
+    server.should_exit = True
+    async with asyncio.timeout(15):  # asyncio and uvloop would give it 30 seconds
+        await serving
+    kept.close()
 
 
 async def test_our_own_clients_reach_the_certificate_they_were_given_and_no_other(

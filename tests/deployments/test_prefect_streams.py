@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,11 +16,14 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from deployments.local.certificates import trusting
 from deployments.shim import sockets
 from deployments.shim.console import COOKIE
+from deployments.shim.tls_connections import TlsConnection, TlsSocket
 from kowai.permissions import ROLES
 from tests.deployments.conftest import People
 from tests.deployments.serving import serving
+from tests.deployments.test_local_tls import make_pair
 
 PASSWORD = "admin:a-password-of-prefect"
 PROTOCOL = [Subprotocol("prefect")]
@@ -55,17 +60,18 @@ class Place(NamedTuple):
     url: str
     people: People
     prefect: Told
+    trusted: ssl.SSLContext | None = None
 
     def open(self, path: str = "/prefect/api/events/out", **headers: str) -> connect:
-        return connect(
-            f"ws{self.url}{path}", subprotocols=PROTOCOL, additional_headers=headers, proxy=None, open_timeout=60
-        )
+        how: Any = {"ssl": self.trusted} if self.trusted else {}
+        asked: Any = {"subprotocols": PROTOCOL, "additional_headers": headers, "proxy": None, "open_timeout": 60}
+        return connect(f"ws{self.url}{path}", **asked, **how)
 
 
 @asynccontextmanager
-async def listening(app: Any) -> AsyncGenerator[str]:
+async def listening(app: Any, **how: Any) -> AsyncGenerator[str]:
     """Serve with the sockets that `kowai up` serves; yield the URL without its http."""
-    async with serving(app, ws="websockets-sansio") as url:
+    async with serving(app, **{"ws": "websockets-sansio"} | how) as url:
         yield url.removeprefix("http")
 
 
@@ -108,6 +114,19 @@ async def test_an_operator_is_told_what_prefect_tells_and_prefect_is_shown_our_p
     await asyncio.wait_for(place.prefect.ended.wait(), 30)  # it is not kept open when the browser has gone
     assert place.prefect.heard == [{"type": "auth", "token": PASSWORD}, {"type": "filter", "filter": {}}]
     assert place.prefect.paths == [f"/api/{stream}/out"]
+
+
+async def test_a_browser_is_told_the_same_over_tls(place: Place, key: str, tmp_path: Path) -> None:
+    certificate, private = make_pair(tmp_path, "ours")
+    trusted = trusting(certificate)
+    assert isinstance(trusted, ssl.SSLContext)
+    files = {"ssl_certfile": certificate, "ssl_keyfile": private, "http": TlsConnection, "ws": TlsSocket}
+    cookie = await cookie_of(place, key)
+    async with listening(place.people.app, **files) as url:
+        secured = place._replace(url=url, trusted=trusted)
+        async with secured.open(Cookie=cookie, Origin=f"http{url}") as connection:
+            assert [message["type"] for message in await told(connection)] == ["auth_success", "event", "event"]
+        await asyncio.wait_for(place.prefect.ended.wait(), 30)
 
 
 async def test_a_browser_is_let_in_by_its_cookie_from_our_own_pages_only(place: Place, key: str) -> None:
