@@ -23,7 +23,7 @@ from tasks.sources import remember, remembered_sources
 from tasks.suites import find_suite
 from tasks.teams import Assignment, receive_team
 
-CODE = re.compile(r"[a-z0-9_-]{1,50}")
+CODE = re.compile(r"[a-z0-9_-]{1,50}|\d{1,9}\.\d{1,9}")
 
 Given = Mapping[str, Any]
 

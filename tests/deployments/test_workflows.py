@@ -17,7 +17,7 @@ SECRET = "How long is the warranty of the zanzibar?"
 EXAMPLES: dict[str, dict[str, Any]] = {
     "ask": {"question": SECRET},
     "evaluate": {"suite": "handbook"},
-    "evaluate-nightly": {},
+    "evaluate-nightly": {"approve_above": "0.50"},
     "ingest-documents": {"sources": ["/data/zanzibar"]},
     "ingest-nightly": {},
     "reconcile": {"keep_days": 30},
