@@ -36,7 +36,8 @@ class Quote(Value):
         worst = "an unknown price" if self.worst_dollars is None else f"${self.worst_dollars:,.4f}"
         left = f"${self.left_today:,.2f} are left today"
         minutes = "an unknown number of minutes" if self.minutes is None else f"{self.minutes:,.1f} minutes"
-        told = f" Above ${self.approve_above.normalize():,f} somebody has to approve it." if self.needs_approval else ""
+        above = self.approve_above if self.needs_approval else None
+        told = "" if above is None else f" Above ${above.normalize():,f} somebody has to approve it."
         begun, by = f"{self.items:,} answers by {self.model}", f"by {self.basis}.{told}"
         if self.prompt_tokens is None or self.output_tokens is None:
             return f"{begun}: at worst {worst} ({left}) and {minutes}, {by}"
