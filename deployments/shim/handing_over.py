@@ -26,11 +26,12 @@ class Task(NamedTuple):
     deployment: str
     parameter: str
     asked: list[Any]
-    quote: Callable[[], Awaitable[Quote]]
-    approve_above: Decimal | None
+    quote: Callable[[], Awaitable[Quote]] | None = None
+    approve_above: Decimal | None = None
 
     async def quoted(self) -> Quote:
         """Return what it takes, and whether somebody has to approve that."""
+        assert self.quote
         return (await self.quote()).above(self.approve_above)
 
     async def offer(self) -> Along | None:
