@@ -11,6 +11,7 @@ from fastapi import Request
 from deployments.shim.identity import Principal
 from deployments.shim.repeats import Repeats
 from deployments.shim.runs import Opening, Runs
+from kowai.errors import Misconfigured
 from kowai.quotes import Quote
 from tasks.approvals import offered
 from tasks.idempotency import Claim
@@ -36,9 +37,12 @@ class Task(NamedTuple):
 
     async def offer(self) -> Along | None:
         """Return what keeps the quote with its subject, where it may have to be approved."""
-        if self.approve_above is None:
+        if self.approve_above is None or self.quote is None:
             return None
-        return offered(self.deployment.partition("/")[0], await self.quoted())
+        try:
+            return offered(self.deployment.partition("/")[0], await self.quoted())
+        except Misconfigured:
+            return None  # without a model it costs nothing, and ends by saying so
 
 
 class Store(Protocol):
