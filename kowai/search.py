@@ -23,7 +23,7 @@ TERMS = 100  # the rarest ones of a question; a pasted page has more
 # the planner takes all tenants for equally large, it would look for a small one's vectors by reading everybody's.
 SETTINGS = {
     "hnsw.iterative_scan": "relaxed_order",
-    "hnsw.ef_search": 200,
+    "hnsw.ef_search": 300,
     "hnsw.max_scan_tuples": 50_000,
     "hnsw.scan_mem_multiplier": 8,
     "enable_seqscan": "off",
@@ -59,7 +59,7 @@ class Survey(NamedTuple):
 
         One by one costs time in proportion to the tenant; the index, to how many strangers it meets on the way.
         """
-        return self.chunks <= max(FEW_VECTORS, math.isqrt(2_000 * self.vectors))
+        return self.chunks <= max(FEW_VECTORS, math.isqrt(5_000 * self.vectors))
 
 
 class Weighted(NamedTuple):

@@ -14,7 +14,7 @@ begin
   insert into embedding_space (model, dimensions, embedder, state) values (wanted, size, block, as_state)
   returning id into made;
   execute format('create index ix_space_%s on chunk_vector using hnsw ((embedding::halfvec(%s)) halfvec_cosine_ops)'
-                 ' with (m = 16, ef_construction = 64) where space_id = %1$s and in_graph', made, size);
+                 ' with (m = 16, ef_construction = 128) where space_id = %1$s and in_graph', made, size);
   return made;
 end $$
 """
