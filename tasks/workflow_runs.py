@@ -1,10 +1,11 @@
 """Runs of workflows that somebody started through the API: whose they are, and how they are called off."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import database
@@ -31,14 +32,6 @@ where ingestion_id = :id and state in ('queued', 'running')
 END_INGESTION = text("update ingestion set finished_at = now() where id = :id and finished_at is null")
 
 
-class Wish(NamedTuple):
-    """Hold who wants which workflow to run; the id is also its question's, batch's, ingestion's or the like."""
-
-    id: UUID
-    workflow: str
-    requested_by: UUID
-
-
 class StartedRun(Value):
     """Show a run that was accepted; without a `flow_run_id` Prefect has not been told of it yet."""
 
@@ -50,12 +43,22 @@ class StartedRun(Value):
     created_at: datetime
 
 
-async def receive_run(wish: Wish, tenant_id: UUID, along: Along) -> None:
-    """Store a run with what tells Prefect of it, in one transaction: accepted is never forgotten."""
-    row = {"id": wish.id, "workflow": wish.workflow, "requested_by": wish.requested_by, "tenant_id": tenant_id}
+def requested(workflow: str, requested_by: UUID) -> Along:
+    """Return what notes who wants which workflow to run; the id is that of its question, batch or the like."""
+    row = {"workflow": workflow, "requested_by": requested_by, "tenant_id": text("(select current_tenant())")}
+
+    async def store(connection: AsyncConnection, run_id: UUID) -> None:
+        await connection.execute(insert(WorkflowRun).values(id=run_id, **row))
+
+    return store
+
+
+async def receive_run(tenant_id: UUID, along: Along) -> UUID:
+    """Store a run that works on nothing stored before."""
+    run_id = uuid4()
     async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(insert(WorkflowRun).values(row))
-        await along(connection, wish.id)
+        await along(connection, run_id)
+    return run_id
 
 
 async def find_run(run_id: UUID, tenant_id: UUID) -> StartedRun:

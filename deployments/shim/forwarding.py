@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from kowai.errors import Misconfigured, Unavailable
+from kowai.errors import Misconfigured, NotFound, Unavailable
 
 # Hop-by-hop headers (RFC 9110, section 7.6.1), what says who calls us, and what browsers keep.
 KEPT_HERE = frozenset(
@@ -20,11 +20,13 @@ BODILESS = (204, 304)
 async def forward(client: httpx.AsyncClient, request: Request, path: str) -> Response:
     """Send the request on below the client's base URL, with the client's credentials in place of the caller's.
 
-    Raises Unavailable, and Misconfigured when the credentials are refused.
+    Raises NotFound for what is no path, Unavailable, and Misconfigured when the credentials are refused.
     """
-    url = client.base_url.copy_with(
-        raw_path=client.base_url.raw_path.rstrip(b"/") + path.encode() + b"?" + request.scope["query_string"]
-    )
+    asked = client.base_url.raw_path.rstrip(b"/") + path.encode() + b"?" + request.scope["query_string"]
+    try:
+        url = client.base_url.copy_with(raw_path=asked)
+    except httpx.InvalidURL as error:
+        raise NotFound("There is no such path.") from error
     content = None if request.method == "GET" else await request.body()
     outgoing = client.build_request(request.method, url, headers=_passed(request.scope["headers"]), content=content)
     try:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple, cast
-from uuid import UUID, uuid4
+from typing import Any, NamedTuple, Protocol, cast
+from uuid import UUID
 
 from deployments.shim.identity import Principal
 from deployments.shim.promoting import begin_promotion
@@ -14,6 +14,7 @@ from tasks.approvals import offered
 from tasks.batches import Order, receive_batch
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.hosting import read_tenant
+from tasks.outbox import Along, together
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch
 from tasks.quote_evaluation import quote_evaluations, quote_promotion
@@ -22,20 +23,23 @@ from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.sources import remember, remembered_sources
 from tasks.suites import find_suite
 from tasks.teams import Assignment, receive_team
+from tasks.workflow_runs import receive_run
 
 CODE = re.compile(r"[a-z0-9_-]{1,50}|\d{1,9}\.\d{1,9}")
 
 Given = Mapping[str, Any]
 
 
-class Opened(NamedTuple):
-    """Hold what a run is given: ids, figures, dates and codes; what people wrote is stored behind the ids."""
+class Begin(Protocol):
+    """Return what stores the run in the transaction of its subject: accepted is never forgotten, nor half accepted.
 
-    id: UUID
-    parameters: Given
+    The run is given the subject's id, under this name, and the tenant's; or else these ids, figures, dates and codes.
+    """
+
+    def __call__(self, subject: str, parameters: Given | None = None) -> Along: ...
 
 
-Opening = Callable[[Given, Principal], Awaitable[Opened]]
+Opening = Callable[[Given, Principal, Begin], Awaitable[UUID]]
 
 
 class Workflow(NamedTuple):
@@ -51,11 +55,11 @@ class Workflow(NamedTuple):
     hidden: tuple[str, ...] = ()
 
 
-async def as_it_is(given: Given, caller: Principal) -> Opened:
+async def as_it_is(given: Given, caller: Principal, begin: Begin) -> UUID:
     """Hand ids, figures, dates and codes on, with the caller's tenant. Raises InvalidInput for anything like text."""
     _refuse_text(list(given.values()))
     tenant = await read_tenant(caller.tenant_id)
-    return Opened(uuid4(), {**given, "tenant": tenant.name})
+    return await receive_run(caller.tenant_id, begin("run_id", {**given, "tenant": tenant.name}))
 
 
 def _refuse_text(values: list[Any]) -> None:
@@ -66,20 +70,20 @@ def _refuse_text(values: list[Any]) -> None:
             raise InvalidInput("Only ids, dates and codes such as fetch_timeout can be given here.")
 
 
-async def a_question(given: Given, caller: Principal) -> Opened:
+async def a_question(given: Given, caller: Principal, begin: Begin) -> UUID:
     inquiry = Inquiry(given["question"], given["persona"], asked_by=caller.id)
-    return _stored(caller, query_id=await receive_query(inquiry, caller.tenant_id))
+    return await receive_query(inquiry, caller.tenant_id, along=begin("query_id"))
 
 
-async def an_ingestion(given: Given, caller: Principal) -> Opened:
+async def an_ingestion(given: Given, caller: Principal, begin: Begin) -> UUID:
     if given["sources"]:
         await remember(given["sources"], caller.tenant_id)
     uris = given["sources"] or await remembered_sources(caller.tenant_id)
     sources = [{"uri": uri} for uri in uris]
-    return _stored(caller, ingestion_id=await receive_ingestion(sources, caller.tenant_id))
+    return await receive_ingestion(sources, caller.tenant_id, along=begin("ingestion_id"))
 
 
-async def a_batch(given: Given, caller: Principal) -> Opened:
+async def a_batch(given: Given, caller: Principal, begin: Begin) -> UUID:
     if bool(given["questions"]) == bool(given["question_set"]):
         raise InvalidInput("Give either questions or question_set.")
     if given["questions"]:
@@ -91,37 +95,32 @@ async def a_batch(given: Given, caller: Principal) -> Opened:
         set_id = await find_question_set(given["question_set"], caller.tenant_id)
     order = Order(set_id, given["personas"], given["dry_run"], caller.id)
     quote = (await quote_batch(order, caller.tenant_id)).above(Decimal(given["approve_above"]))
-    along = offered("run-personas", quote, dry_run=order.dry_run)
-    return _stored(caller, batch_id=await receive_batch(order, caller.tenant_id, along=along))
+    along = together(offered("run-personas", quote, dry_run=order.dry_run), begin("batch_id"))
+    return await receive_batch(order, caller.tenant_id, along=along)
 
 
-async def an_evaluation(given: Given, caller: Principal) -> Opened:
+async def an_evaluation(given: Given, caller: Principal, begin: Begin) -> UUID:
     if not given["suite"]:
         raise InvalidInput("Name the suite; evaluate-nightly evaluates them all.")
     suite_id = await find_suite(given["suite"], caller.tenant_id)
     trial = Trial(suite_id, given["personas"], given["judged"], versions=[UUID(one) for one in given["candidates"]])
     quote = (await quote_evaluations([trial], caller.tenant_id)).above(Decimal(given["approve_above"]))
-    along = offered("evaluate", quote)
-    return _stored(caller, evaluation_id=await receive_evaluation(trial, caller.tenant_id, along=along))
+    along = together(offered("evaluate", quote), begin("evaluation_id"))
+    return await receive_evaluation(trial, caller.tenant_id, along=along)
 
 
-async def a_promotion(given: Given, caller: Principal) -> Opened:
+async def a_promotion(given: Given, caller: Principal, begin: Begin) -> UUID:
     version_id, suite_id = UUID(given["version"]), await find_suite(given["suite"], caller.tenant_id)
     quote = (await quote_promotion(version_id, suite_id, caller.tenant_id)).above(Decimal(given["approve_above"]))
-    along = offered("promote", quote)
-    return _stored(caller, promotion_id=await begin_promotion(version_id, suite_id, caller, along))
+    along = together(offered("promote", quote), begin("promotion_id"))
+    return await begin_promotion(version_id, suite_id, caller, along)
 
 
-async def a_team(given: Given, caller: Principal) -> Opened:
+async def a_team(given: Given, caller: Principal, begin: Begin) -> UUID:
     assignment = Assignment(given["question"], given["plan"], asked_by=caller.id)
     quote = (await quote_team(assignment, caller.tenant_id)).above(Decimal(given["approve_above"]))
-    along = offered("run-team", quote)
-    return _stored(caller, team_id=await receive_team(assignment, caller.tenant_id, along=along))
-
-
-def _stored(caller: Principal, **subject: UUID) -> Opened:
-    (subject_id,) = subject.values()
-    return Opened(subject_id, {name: str(value) for name, value in {**subject, "tenant_id": caller.tenant_id}.items()})
+    along = together(offered("run-team", quote), begin("team_id"))
+    return await receive_team(assignment, caller.tenant_id, along=along)
 
 
 QUOTE = ("dry_run",)  # of what is only quoted nothing is stored: POST /api/v1/evaluations, promotions or teams

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
@@ -13,6 +14,8 @@ from sqlalchemy import text
 from deployments.local import stack
 from deployments.local.layout import Layout
 from deployments.shim.console import COOKIE
+from deployments.shim.forwarding import forward
+from kowai.errors import NotFound
 from kowai.permissions import ROLES
 from kowai.settings import Settings
 from tests.deployments.conftest import People
@@ -128,6 +131,14 @@ async def test_the_ui_is_served_below_its_path_and_nothing_beside_it(lively: Peo
         for escape in ("/prefect/..%2f__init__.py", "/prefect/api/%2e%2e/x", "/prefect/api/a/../../x"):
             reply = await boss.get(escape)
             assert reply.status_code == 404 or "<title>Prefect Server</title>" in reply.text
+
+
+@pytest.mark.parametrize("path", ["/flows#x", "/flows\x00"])
+async def test_what_is_no_path_is_not_found(path: str) -> None:
+    request = Request({"type": "http", "method": "GET", "headers": [], "query_string": b""})
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:9/api") as client:
+        with pytest.raises(NotFound):
+            await forward(client, request, path)
 
 
 async def test_strangers_get_the_icons_that_browsers_fetch_without_cookies_and_no_page(people: People) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy import text
 
 from deployments.shim import openings
 from deployments.shim.forms import form_of
+from deployments.shim.identity import Principal
 from deployments.shim.openings import WORKFLOWS
 from kowai.permissions import LEAST_ROLE, ROLES, at_least
 from kowai.settings import settings
+from tasks.workflow_runs import receive_run
 from tests.deployments.conftest import People
 from tests.deployments.test_probes import CANARY, Victim, example, picture, plant
 
@@ -110,8 +112,8 @@ async def test_taking_away_any_one_workflows_permission_is_found(
 async def test_a_tenant_that_is_not_the_callers_is_found(
     lively: People, tenant: UUID, other_tenant: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def anothers(given: openings.Given, _caller: Any) -> openings.Opened:
-        return openings.Opened(other_tenant, {**given, "tenant": "other"})
+    async def anothers(given: openings.Given, caller: Principal, begin: openings.Begin) -> UUID:
+        return await receive_run(caller.tenant_id, begin("run_id", {**given, "tenant": "other"}))
 
     monkeypatch.setitem(openings.WORKFLOWS, "report-costs", WORKFLOWS["report-costs"]._replace(open=anothers))
     async with lively.admin(tenant) as admin:

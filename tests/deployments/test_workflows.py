@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from deployments.shim.openings import WORKFLOWS
+from kowai.errors import Unavailable
 from kowai.permissions import LEAST_ROLE, at_least
+from tasks import outbox
 from tests.deployments.conftest import People
 from tests.prefect_stand_in import StandIn
 
@@ -50,6 +52,22 @@ async def test_every_workflow_is_started_for_the_own_tenant_and_no_text_reaches_
         assert given.get("tenant") == "default" or given.get("tenant_id") == str(tenant)
     assert told[0]["parameters"] == {"query_id": runs[0]["id"], "tenant_id": str(tenant)}
     assert runs[0]["result"] == f"/api/v1/query/{runs[0]['id']}"
+
+
+async def test_what_a_run_works_on_is_stored_with_the_run_or_not_at_all(
+    lively: People, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: Any) -> None:
+        raise Unavailable("The connection to the database is lost.")
+
+    monkeypatch.setattr(outbox, "place", lost)
+    async with lively.admin(tenant) as admin:
+        for name in ("ask", "ingest-documents", "run-personas", "report-costs"):
+            response = await admin.post(f"{PATH}/{name}/runs", json={"parameters": EXAMPLES[name]})
+            assert response.status_code == 503, response.text
+    async with lively.database.transaction(tenant) as connection:
+        for table in ("query", "ingestion", "batch", "workflow_run"):
+            assert await connection.scalar(text(f"select count(*) from {table}")) == 0
 
 
 async def test_everybody_is_offered_what_their_role_may_start_and_nothing_else(lively: People, tenant: UUID) -> None:

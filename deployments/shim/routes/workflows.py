@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.catalogue import stanzas
 from deployments.shim.forms import checked, form_of
 from deployments.shim.identity import Principal, let_pass, may
-from deployments.shim.openings import WORKFLOWS, Workflow
+from deployments.shim.openings import WORKFLOWS, Given, Workflow
 from deployments.shim.prefect_api import FINAL, PrefectApi
 from deployments.shim.repeats import Repeatable
 from deployments.shim.runs import Opening, Runs
@@ -19,7 +19,8 @@ from kowai.errors import Forbidden, KowaiError, NotFound, Unavailable
 from kowai.limits import LimitReached
 from tasks import workflow_runs
 from tasks.idempotency import Claim
-from tasks.workflow_runs import StartedRun, Wish
+from tasks.outbox import Along, together
+from tasks.workflow_runs import StartedRun, requested
 
 router = APIRouter(prefix="/api/v1", tags=["workflows"])
 
@@ -82,14 +83,17 @@ async def start_run(name: str, new: NewRun, caller: Runner, request: Request, re
     given = checked(name, new.parameters)
 
     async def start(claimed: Claim | None) -> UUID:
-        workflow, tenant_id, runs = _known(name), caller.tenant_id, request.app.state.runs
+        workflow, runs = _known(name), request.app.state.runs
         assert isinstance(runs, Runs)
-        opened = await workflow.open(given, caller)
-        parameters = opened.parameters
-        opening = Opening(workflow.carried_out_by, tenant_id, datetime.now(UTC), "SCHEDULED", parameters, claimed)
-        await workflow_runs.receive_run(Wish(opened.id, name, caller.id), tenant_id, opening.along("run_id"))
-        await runs.start(workflow.carried_out_by, tenant_id=tenant_id, opened=opening, run_id=opened.id)
-        return opened.id
+        deployment = workflow.carried_out_by
+        opening = Opening(deployment, caller.tenant_id, datetime.now(UTC), "SCHEDULED", claimed=claimed)
+
+        def begin(subject: str, parameters: Given | None = None) -> Along:
+            return together(requested(name, caller.id), opening._replace(given=parameters).along(subject))
+
+        run_id = await workflow.open(given, caller, begin)
+        await runs.start(deployment, tenant_id=caller.tenant_id, opened=opening, run_id=run_id)
+        return run_id
 
     run = await repeats.once([name, given], caller, start)
     return await get_run(run.id, caller, request)
