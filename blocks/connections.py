@@ -28,6 +28,9 @@ from kowai.settings import settings
 NAME = "kowai"
 FRESH_SECONDS = 30.0
 PATIENCE_SECONDS = 3.0
+PAUSE_SECONDS = 1.0
+# There is one of each as soon as Prefect has been told what there is, which a process may begin before.
+STANDING: tuple[type[Block], ...] = (Embedder, LanguageModel, Policy)
 
 Kind = TypeVar("Kind", bound=Block)
 
@@ -121,6 +124,13 @@ async def _current(kind: type[Kind], name: str = NAME) -> Kind | None:
         _renewals.add(renewal)
         renewal.add_done_callback(_renewals.discard)
     return known.block if isinstance(known.block, kind) else None
+
+
+async def find_standing() -> None:
+    """Ask for the blocks that have to be there until they are, so that nobody is answered without them for long."""
+    while missing := [kind for kind in STANDING if kind not in _known or _known[kind].block is None]:
+        await _renew(missing)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _key(kind: type[Block], name: str) -> Key:

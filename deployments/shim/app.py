@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from blocks.connections import database, embedder
+from blocks.connections import database, embedder, find_standing
 from blocks.shared_cache import shared_cache
 from deployments.first_key import ensure_first_key
 from deployments.local.given_secrets import check_given_secrets
@@ -67,7 +67,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await ensure_first_key()
     await (await embedder(await current_embedder())).embed(["warm"], purpose="query")
     serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
-    serving.append(asyncio.create_task(keep_mirroring()))
+    serving += [asyncio.create_task(keep_mirroring()), asyncio.create_task(find_standing())]
     yield
     await streams.close()
     for task in serving:
