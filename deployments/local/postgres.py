@@ -18,7 +18,7 @@ from kowai.errors import CannotStart
 PORT = 5432
 FAST = signal.SIGINT  # open transactions are rolled back, data is flushed
 DATABASE = "kowai"
-LEAST_BUFFERS, MOST_BUFFERS = 128, 1024  # MB, taken up only as data is read
+LEAST_BUFFERS, MOST_BUFFERS = 128, 256  # MB, taken up only as data is read
 PART = 32  # of the memory: what a laptop can spare
 LINES = Path("log") / "postgres.json"  # in the cluster, where whoever PostgreSQL runs as may write
 # An error of a statement repeats what it was given, so only whoever sent it is told of it: the level `log` leaves out

@@ -244,6 +244,6 @@ def test_only_the_server_that_was_started_counts_as_ready(tmp_path: Path) -> Non
     assert not postgres.is_ready(tmp_path / "absent", 77)
 
 
-@pytest.mark.parametrize(("memory", "kept"), [(0, 128), (8 << 30, 268), (64 << 30, 1024)])
+@pytest.mark.parametrize(("memory", "kept"), [(0, 128), (6 << 30, 201), (64 << 30, 256)])
 def test_what_was_read_is_kept_in_a_part_of_the_memory_within_bounds(memory: int, kept: int) -> None:
     assert postgres.buffers(memory) == kept
