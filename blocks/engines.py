@@ -1,6 +1,7 @@
 """DSPy engines that ask one target after another: your own models first, the next one when a target fails."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
@@ -10,7 +11,7 @@ from typing import Any, TypeVar, cast
 from dspy import lm15
 
 # Public in lm15, not re-exported by DSPy, whose version is pinned exactly.
-from dspy._vendor.lm15.serde import response_from_dict, response_to_dict
+from dspy._vendor.lm15.serde import request_to_dict, response_from_dict, response_to_dict
 
 from blocks.language_model import Target
 from blocks.speakers import speaker
@@ -170,6 +171,14 @@ class BlockingEngine(Capabilities):
 
 async def _awaited(work: Awaitable[R]) -> R:
     return await work
+
+
+def prompt_texts(request: lm15.Request) -> list[str]:
+    """Return everything that becomes prompt tokens: texts, and whatever else as the JSON that is sent."""
+    asked = request_to_dict(replace(request, model="any"))
+    parts = [part for message in asked.pop("messages") for part in message["parts"]]
+    others = [part for part in parts if part["type"] != "text"]
+    return [*(part["text"] for part in parts if part["type"] == "text"), json.dumps([asked, others])]
 
 
 def addressed(request: lm15.Request, target: Target) -> lm15.Request:

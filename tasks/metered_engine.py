@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from dspy import lm15
 # Public in lm15, not re-exported by DSPy, whose version is pinned exactly.
 from dspy._vendor.lm15.serde import request_to_dict, response_from_dict, response_to_dict
 
-from blocks.engines import AsyncFailover, Capabilities, addressed
+from blocks.engines import AsyncFailover, Capabilities, addressed, prompt_texts
 from blocks.language_model import LanguageModel, Target
 from blocks.price_table import price_of
 from blocks.tokens import count_prompt
@@ -165,7 +164,7 @@ class Call:
         """Return what the call can cost at most, None if unknown; a free model's tokens need no counting."""
         if price_of(target, 0) == FREE:
             return Decimal(0)
-        self._prompt_tokens = count_prompt(_texts(request), target.model).tokens
+        self._prompt_tokens = count_prompt(prompt_texts(request), target.model).tokens
         price = price_of(target, self._prompt_tokens)
         return worst_case(price, self._prompt_tokens, addressed(request, target).config.max_tokens or 0)
 
@@ -229,14 +228,6 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
 
 def _text_of(event: lm15.StreamDeltaEvent) -> str:
     return getattr(event.delta, "text", None) or ""
-
-
-def _texts(request: lm15.Request) -> list[str]:
-    """Return everything that becomes prompt tokens: texts, and whatever else as the JSON that is sent."""
-    asked = request_to_dict(replace(request, model="any"))
-    parts = [part for message in asked.pop("messages") for part in message["parts"]]
-    others = [part for part in parts if part["type"] != "text"]
-    return [*(part["text"] for part in parts if part["type"] == "text"), json.dumps([asked, others])]
 
 
 def _assembled(said: list[str], end: lm15.StreamEndEvent, target: Target | None) -> lm15.Response:
