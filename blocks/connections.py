@@ -147,11 +147,12 @@ async def _renew(keys: Sequence[Key]) -> None:
 
 
 async def _read(kind: type[Block], name: str, client: PrefectClient | None = None) -> None:
-    """Read the block from Prefect; one that is absent or out of reach leaves what was known."""
+    """Read the block from Prefect; absent or out of reach it leaves what was known, and so it does a newer one."""
     key = _key(kind, name)
     known = _known.get(key)
     block = known.block if known else None
     with suppress(Exception):  # Prefect raises ValueError for an absent block and a dozen kinds when out of reach
         async with asyncio.timeout(PATIENCE_SECONDS):
             block = await kind.aload(name, client=client)
-    _known[key] = Known(block, time.monotonic())
+    if _known.get(key) is known:
+        _known[key] = Known(block, time.monotonic())

@@ -31,3 +31,13 @@ async def test_a_model_that_comes_after_the_process_answers_as_soon_as_it_is_the
     await find_standing()
     assert (await language_model()).targets == MODEL.targets
     assert sorted(kind.__name__ for kind in asked) == sorted(kind.__name__ for kind in STANDING * 2)
+
+
+async def test_what_was_learnt_while_prefect_was_asked_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def aload(*_: Any, **__: Any) -> Any:
+        connections._known[LanguageModel] = Known(MODEL, time.monotonic())
+        return LanguageModel()
+
+    monkeypatch.setattr(LanguageModel, "aload", classmethod(aload))
+    monkeypatch.setattr(connections, "_known", {})
+    assert (await language_model()).targets == MODEL.targets
