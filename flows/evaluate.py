@@ -53,7 +53,7 @@ async def evaluate(
     tenant_id = await find_tenant(tenant)
     begun = await offered_by_run(tenant_id)  # started again it evaluates the same, whatever is newest
     if not begun:
-        suites = [await find_suite(suite, tenant_id)] if suite else await newest_suites(tenant_id)
+        suites = [await find_suite(suite, tenant_id, only_quoted=dry_run)] if suite else await newest_suites(tenant_id)
         trials = [
             Trial(suite_id, personas, judged, versions=[candidate] if candidate else [])
             for suite_id in suites

@@ -48,7 +48,7 @@ async def optimise(
     """
     tenant_id = await find_tenant(tenant)
     limits = Limits.model_validate({"dollars": dollars, "minutes": minutes})
-    wish = Wish(persona, await find_suite(suite, tenant_id), optimiser, limits)
+    wish = Wish(persona, await find_suite(suite, tenant_id, only_quoted=dry_run), optimiser, limits)
     quote = (await quote_optimisation(wish, tenant_id)).above(approve_above)
     if dry_run:
         return quoted(await show_quote(quote))

@@ -45,7 +45,7 @@ async def promote(
         approve_above: Wait for somebody's approval here when it could cost more than this, in US dollars.
     """
     tenant_id = await find_tenant(tenant)
-    suite_id = await find_suite(suite, tenant_id)
+    suite_id = await find_suite(suite, tenant_id, only_quoted=dry_run)
     quote = (await quote_promotion(version, suite_id, tenant_id)).above(approve_above)
     if dry_run:
         return quoted(await show_quote(quote))

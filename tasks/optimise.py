@@ -34,9 +34,9 @@ from tasks.limited_engine import Purse
 from tasks.outbox import Along
 from tasks.prompt_search import Lessons, lessons_of, search
 from tasks.step import step
+from tasks.suites import read_suite
 from tasks.versions import answering_by, live_versions, store_version
 
-CASES = text("select content from suite_case where suite_id = :suite order by key")
 FIND = text("select * from optimisation where id = :id")
 
 
@@ -109,7 +109,7 @@ async def improve(optimisation_id: UUID, tenant_id: UUID) -> Improved | None:
 
 async def train_cases(connection: AsyncConnection, suite_id: UUID) -> list[Case]:
     """Return the cases of the train half that tell what a good answer is. Raises SuiteTooSmall."""
-    known = [Case.model_validate(content) for content in await connection.scalars(CASES, {"suite": suite_id})]
+    known = sorted((await read_suite(connection, suite_id)).cases, key=lambda case: case.id)
     train = [case for case in known if half_of(case.id) == "train" and is_telling(case)]
     held_out = sum(half_of(case.id) == "held_out" for case in known)
     if min(len(train), held_out) < LEAST_CASES:

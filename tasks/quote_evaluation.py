@@ -8,8 +8,6 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
-
 from blocks.connections import database, language_model
 from blocks.language_model import LanguageModel
 from blocks.tokens import count_prompt
@@ -32,15 +30,10 @@ from tasks.quote_aside import of_questions
 from tasks.quote_load import asked_of, load_of
 from tasks.quote_sums import Load, Sums, expected, expected_output, total, worst
 from tasks.step import step
-from tasks.suites import about_suite
+from tasks.suites import read_suite
 from tasks.versions import live_versions, slot_of
 
 REASON_TOKENS = 60
-
-CASES = text("""
-select c.content from suite_case c join set_question q on q.question_set_id = c.suite_id and q.key = c.key
-where c.suite_id = :suite order by q.ordinal
-""")
 
 
 class Draft(NamedTuple):
@@ -89,14 +82,12 @@ async def quote_promotion(candidate: UUID | Draft, suite_id: UUID, tenant_id: UU
 async def weigh(trial: Trial, tenant_id: UUID, drafts: Mapping[str, Value] | None = None) -> Asking:
     """Return what one evaluation asks of whom. Raises as `receive_evaluation` does."""
     async with (await database()).transaction(tenant_id) as connection:
-        about = await about_suite(connection, trial.suite_id)
-        contents = (await connection.scalars(CASES, {"suite": trial.suite_id})).all()
+        suite = await read_suite(connection, trial.suite_id)
         versions = await versions_of(connection, trial, await live_versions(connection))
-    cases = [Case.model_validate(content) for content in contents]
-    known, given = askable(), about.persona or DEFAULT_PERSONA
+    known, given = askable(), suite.about.persona or DEFAULT_PERSONA
     chosen = checked_personas(trial.personas or [given], known)
     groups = defaultdict[str, list[Case]](list)
-    for case in cases:
+    for case in suite.cases:
         if not trial.held_out or half_of(case.id) == "held_out":
             for persona in (trial.personas and chosen) or [case.persona or given]:
                 groups[persona].append(case)
@@ -108,7 +99,7 @@ async def weigh(trial: Trial, tenant_id: UUID, drafts: Mapping[str, Value] | Non
     masks = (await policy_of(tenant_id)).masks_prompts
     weighed = partial(_weighed, groups, load, model, judged=trial.judged, masks=masks)
     sums = await asyncio.to_thread(weighed)  # counting tokens takes seconds
-    return Asking(next(iter(groups)), len(load.questions), load, sums, trial.limits or about.limits)
+    return Asking(next(iter(groups)), len(load.questions), load, sums, trial.limits or suite.about.limits)
 
 
 def _weighed(
@@ -146,7 +137,15 @@ def _together(askings: Sequence[Asking], model: LanguageModel) -> Quote:
     first, sums = askings[0], [one for asking in askings for one in asking.sums]
     items = sum(asking.items for asking in askings)
     quote = quote_of(items, sums, first.load, model, speaker=first.speaker)
-    return quote.model_copy(update={"worst_dollars": total([bounded(asking) for asking in askings])})
+    most = [bounded(asking) for asking in askings]
+    likely = [_likely(asking, bound) for asking, bound in zip(askings, most, strict=True)]
+    return quote.model_copy(update={"dollars": total(likely), "worst_dollars": total(most)})
+
+
+def _likely(asking: Asking, most: Decimal | None) -> Decimal | None:
+    """Return what an evaluation is expected to cost: it stops where its limit is used up."""
+    likely, bounds = total([one.dollars for one in asking.sums]), (asking.limits.dollars, most)
+    return None if likely is None else min([likely, *(bound for bound in bounds if bound is not None)])
 
 
 def bounded(asking: Asking) -> Decimal | None:

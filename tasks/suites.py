@@ -1,8 +1,9 @@
 """Suites: stored once for each content, under a name with versions that never change."""
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import sqlalchemy
 from sqlalchemy import func, text
@@ -12,8 +13,8 @@ from sqlmodel import col, select
 
 from blocks.connections import database
 from kowai.errors import NotFound
-from kowai.suite_formats import read_suite
-from kowai.suites import About, Suite
+from kowai.suite_formats import read_suite as read_suite_file
+from kowai.suites import About, Case, Suite
 from kowai.tables.batches import QuestionSet, SetQuestion
 from kowai.tables.evaluations import SuiteCase, SuiteRow
 from tasks.step import step
@@ -21,6 +22,10 @@ from tasks.step import step
 AT_ONCE = 2_000
 SHIPPED = "shipped"
 ALONE = text("select pg_advisory_xact_lock(4072003, hashtext(:name))")
+CASES = text("""
+select c.content from suite_case c join set_question q on q.question_set_id = c.suite_id and q.key = c.key
+where c.suite_id = :suite order by q.ordinal
+""")
 
 
 @step
@@ -60,21 +65,45 @@ async def _store(connection: AsyncConnection, suite: Suite, origin: str, tenant_
 
 
 @step
-async def find_suite(name: str, tenant_id: UUID) -> UUID:
-    """Return the id of the suite with that id, or of the newest of that name, or a shipped one's. Raises NotFound."""
+async def find_suite(name: str, tenant_id: UUID, *, only_quoted: bool = False) -> UUID:
+    """Return the id of the suite with that id, or of the newest of that name, or a shipped one's. Raises NotFound.
+
+    A shipped suite is stored when it is first used; one that is `only_quoted` goes by an id that `read_suite` knows.
+    """
     async with (await database()).transaction(tenant_id) as connection:
         newest = select(col(SuiteRow.id)).order_by(col(SuiteRow.version).desc()).limit(1)
         known = await connection.scalar(newest.where(_named(name)))
         if known is not None:
             return known
-        shipped = files("kowai.suites") / f"{name}.yaml"
-        if not name.isidentifier() or not shipped.is_file():
+        if name not in (own := shipped_ids()).values():
             raise NotFound(f"There is no suite '{name}'.")
-        suite = read_suite({f"{name}.yaml": shipped.read_bytes()}, name).suite
+        if only_quoted:
+            return next(suite_id for suite_id, each in own.items() if each == name)
         await connection.execute(ALONE, {"name": f"{tenant_id} {name}"})
         return await connection.scalar(newest.where(_named(name))) or await _store(
-            connection, suite, SHIPPED, tenant_id
+            connection, _shipped(name), SHIPPED, tenant_id
         )
+
+
+@cache
+def shipped_ids() -> dict[UUID, str]:
+    """Return the names of the shipped suites by the ids that they go by while nobody has stored them."""
+    names = [file.name.removesuffix(".yaml") for file in files("kowai.suites").iterdir() if file.name.endswith(".yaml")]
+    return {uuid5(NAMESPACE_URL, f"kowai:suites/{name}"): name for name in sorted(names)}
+
+
+def _shipped(name: str) -> Suite:
+    file = f"{name}.yaml"
+    return read_suite_file({file: (files("kowai.suites") / file).read_bytes()}, name).suite
+
+
+async def read_suite(connection: AsyncConnection, suite_id: UUID) -> Suite:
+    """Return a stored suite, or a shipped one that is not stored, its cases in order. Raises NotFound."""
+    if (name := shipped_ids().get(suite_id)) is not None:
+        return _shipped(name)
+    about = await about_suite(connection, suite_id)
+    contents = await connection.scalars(CASES, {"suite": suite_id})
+    return Suite(about=about, cases=tuple(Case.model_validate(content) for content in contents))
 
 
 def _named(name: str) -> Any:

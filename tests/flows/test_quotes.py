@@ -191,6 +191,17 @@ async def test_a_limit_of_a_suite_bounds_its_quote(priced: UUID, monkeypatch: py
     assert other == within + Decimal("0.01")
 
 
+async def test_what_is_expected_of_an_evaluation_stays_within_its_limit_too(priced: UUID) -> None:
+    suite_id, limit = await stored(CASES, priced), Decimal("0.0001")
+    whole, within = [
+        await quote_evaluations([Trial(suite_id, limits=Limits(dollars=dollars))], priced) for dollars in (None, limit)
+    ]
+    assert whole.dollars
+    assert within.dollars == limit < whole.dollars
+    assert within.worst_dollars
+    assert within.dollars < within.worst_dollars
+
+
 async def test_a_quote_covers_a_promotion_which_is_two_evaluations(priced: UUID, database_url: str) -> None:
     suite_id = await stored(CASES, priced, limits={"dollars": 1_000})
     version_id = await receive_version("retrieval", {"passages": 2}, priced)
@@ -252,16 +263,15 @@ async def test_a_dry_run_in_prefect_says_what_it_would_take_and_leaves_nothing(
     teas: UUID, database_url: str, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(monkeypatch, targets=[model_server.target(price="1")])
-    suite_id = str(await stored([case | {"persona": None} for case in CASES], teas))
     version_id = await receive_version("retrieval", {"passages": 2}, teas)
     (owner,) = rows(database_url, f"select name from tenant where id = '{teas}'")
     ends = [
-        await evaluate.fn(suite_id, tenant=owner["name"], dry_run=True),
-        await promote.fn(version_id, suite_id, owner["name"], dry_run=True),
-        await optimise.fn("assistant", suite_id, tenant=owner["name"], dry_run=True),
+        await evaluate.fn("handbook", tenant=owner["name"], dry_run=True),
+        await promote.fn(version_id, "handbook", owner["name"], dry_run=True),
+        await optimise.fn("assistant", "handbook", tenant=owner["name"], dry_run=True),
         await run_team.fn("Tea?", tenant=owner["name"], dry_run=True),
     ]
     assert [end.name for end in ends] == ["Quoted"] * 4
     assert all("at worst $" in end.message for end in ends)
-    tables = ("evaluation", "promotion", "optimisation", "team", "model_call")
-    assert [rows(database_url, f"select id from {table}") for table in tables] == [[]] * 5
+    tables = ("suite", "question_set", "evaluation", "promotion", "optimisation", "team", "model_call")
+    assert [rows(database_url, f"select id from {table}") for table in tables] == [[]] * len(tables)

@@ -117,7 +117,7 @@ async def add_evaluation(
     new: NewEvaluation, caller: Runner, request: Request, response: Response, repeats: Repeatable
 ) -> EvaluationView | Quote:
     """Store an evaluation and hand it to a worker; a dry run is answered with a quote and leaves nothing."""
-    suite_id = await find_suite(new.suite, caller.tenant_id)
+    suite_id = await find_suite(new.suite, caller.tenant_id, only_quoted=new.dry_run)
     trial = Trial(suite_id, new.personas, new.judged, new.limits, new.versions)
     quote = partial(quote_evaluations, [trial], caller.tenant_id)
     task = Task(DEPLOYMENT, "evaluation_id", [new.model_dump(mode="json")], quote, new.approve_above)

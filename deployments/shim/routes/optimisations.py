@@ -85,7 +85,7 @@ async def add_optimisation(
 
     A dry run is answered with a quote and leaves nothing.
     """
-    suite_id = await find_suite(new.suite, caller.tenant_id)
+    suite_id = await find_suite(new.suite, caller.tenant_id, only_quoted=new.dry_run)
     wish = Wish(new.persona, suite_id, new.optimiser, new.limits, caller.id)
     quote = partial(quote_optimisation, wish, caller.tenant_id)
     task = Task(DEPLOYMENT, "optimisation_id", [new.model_dump(mode="json")], quote, new.approve_above)

@@ -133,7 +133,7 @@ async def add_promotion(
 
     A dry run is answered with a quote and leaves nothing.
     """
-    suite_id = await find_suite(new.suite, caller.tenant_id)
+    suite_id = await find_suite(new.suite, caller.tenant_id, only_quoted=new.dry_run)
     quote = partial(quote_promotion, await _candidate(new), suite_id, caller.tenant_id)
     task = Task(DEPLOYMENT, "promotion_id", [new.model_dump(mode="json")], quote, new.approve_above)
     if new.dry_run:
