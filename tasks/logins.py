@@ -21,16 +21,19 @@ NOBODY = UUID(int=0)
 # One sentence for every failure: which of them it was is nobody's business who has not logged in.
 WRONG = "The e-mail address or the password is wrong, or the account is locked for a while after too many attempts."
 
-# From the fifth wrong password on, the account is locked for a minute, then two, four ... up to an hour.
-COUNT_FAILURE = text("""
+# An attempt counts before its password is looked at, so that many at once are no more than many in turn. From the fifth
+# on, the account is locked for a minute, then two, four ... up to an hour; the right password takes all of it back.
+ATTEMPT = text("""
 update user_account set failures = failures + 1, locked_until = case when failures >= 4
   then now() + least(interval '1 minute' * power(2, least(failures - 4, 10)), interval '1 hour') end
-where id = :id
+where email = :email and (locked_until is null or locked_until <= now())
+returning id, password_hash
 """)
 
-KNOWN = select(
-    col(UserAccount.id), col(UserAccount.password_hash), col(UserAccount.locked_until), col(UserAccount.disabled_at)
-)
+# Whoever goes on with a login and whoever ends it wait for each other here: neither overlooks the other's tokens.
+HOLD = text("""
+select u.id from user_account u join user_token t on t.user_id = u.id where t.digest = :digest for no key update of u
+""")
 
 
 class TokenReused(Unauthenticated):
@@ -54,28 +57,20 @@ async def log_in(tenant: str, email: str, password: str) -> Login:
     async with store.connection() as connection:
         found = select(col(Tenant.id)).where(col(Tenant.name) == tenant, col(Tenant.suspended).is_(False))
         tenant_id = await connection.scalar(found) or NOBODY
-    async with store.transaction(tenant_id) as connection:
-        who = await connection.execute(KNOWN.where(col(UserAccount.email) == email.strip().lower()))
-        user = who.one_or_none()
+    user = await _attempt(email.strip().lower(), tenant_id)
     right = await verify_password(password, user.password_hash if user else None)
-    open_now = user is not None and _is_open(user)
-    async with store.transaction(tenant_id) as connection:
-        if user is None or not right or not open_now or user.disabled_at is not None:
-            await connection.execute(COUNT_FAILURE, {"id": user.id if user and open_now else NOBODY})
-            login = None
-        else:
-            clean = {"failures": 0, "locked_until": None, "last_login_at": func.now()}
-            await connection.execute(update(UserAccount).where(col(UserAccount.id) == user.id).values(**clean))
-            login = await _continue(connection, tenant_id, user.id, uuid4())
-    if login is None:
-        raise Unauthenticated(WRONG)
-    return login
+    if user is not None and right:
+        async with store.transaction(tenant_id) as connection:
+            if await connection.scalar(_forgiven(user, last_login_at=func.now())) is not None:
+                return await _continue(connection, tenant_id, user.id, uuid4())
+    raise Unauthenticated(WRONG)
 
 
 async def refresh(token: str) -> Login:
     """Exchange a refresh token for the next one. Raises TokenReused, which ends the login, and Unauthenticated."""
     key = parse_key(token, REFRESH)
     async with (await database()).transaction(key.tenant_id) as connection:
+        await connection.execute(HOLD, {"digest": key.digest})
         row = await _use(connection, key, "refresh")
         if row is not None:
             return await _continue(connection, key.tenant_id, row.user_id, row.family)
@@ -90,6 +85,7 @@ async def log_out(token: str) -> None:
     """End the login that a refresh token belongs to; an unknown one is no error."""
     key = parse_key(token, REFRESH)
     async with (await database()).transaction(key.tenant_id) as connection:
+        await connection.execute(HOLD, {"digest": key.digest})
         family = await connection.scalar(select(col(UserToken.family)).where(col(UserToken.digest) == key.digest))
         await _revoke(connection, family)
 
@@ -104,35 +100,43 @@ async def set_password(token: str, password: str) -> None:
             raise Unauthenticated("This password token is wrong, used or expired: ask an admin for another.")
         email = await connection.scalar(select(col(UserAccount.email)).where(col(UserAccount.id) == row.user_id))
         check_password(password, email or "")
-        await _keep_password(connection, row.user_id, hashed)
+        clean = {"password_hash": hashed, "failures": 0, "locked_until": None}
+        await connection.execute(update(UserAccount).where(col(UserAccount.id) == row.user_id).values(**clean))
+        await end_logins(connection, row.user_id)
 
 
 async def change_password(user_id: UUID, tenant_id: UUID, old: str, new: str) -> None:
     """Change one's own password, and end every login. Raises Unauthenticated when the old one is wrong."""
-    known = KNOWN.add_columns(col(UserAccount.email)).where(col(UserAccount.id) == user_id)
+    address = select(col(UserAccount.email)).where(col(UserAccount.id) == user_id)
     async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(known)).one_or_none()
-    if row is None:
+        email = await connection.scalar(address)
+    if email is None:
         raise NotFound("Only a user has a password; this is a key.")
-    right, open_now = await verify_password(old, row.password_hash), _is_open(row)
-    if not right or not open_now:
+    check_password(new, email)
+    user = await _attempt(email, tenant_id)
+    right = await verify_password(old, user.password_hash if user else None)
+    if user is not None and right:
+        hashed = await hash_password(new)
         async with (await database()).transaction(tenant_id) as connection:
-            await connection.execute(COUNT_FAILURE, {"id": user_id if open_now else NOBODY})
-        raise Unauthenticated("The old password is wrong, or the account is locked for a while.")
-    check_password(new, row.email)
-    hashed = await hash_password(new)
-    async with (await database()).transaction(tenant_id) as connection:
-        await _keep_password(connection, user_id, hashed)
+            if await connection.scalar(_forgiven(user, password_hash=hashed)) is not None:
+                return await end_logins(connection, user_id)
+    raise Unauthenticated("The old password is wrong, or the account is locked for a while.")
 
 
-def _is_open(user: Any) -> bool:
-    return user.locked_until is None or user.locked_until <= datetime.now(UTC)
+async def _attempt(email: str, tenant_id: UUID) -> Any:
+    """Count an attempt and return the user; None for one who is unknown or locked.
+
+    It does not wait for the disk, which only a known user's attempt would.
+    """
+    async with (await database()).transaction(tenant_id, durable=False) as connection:
+        return (await connection.execute(ATTEMPT, {"email": email})).one_or_none()
 
 
-async def _keep_password(connection: AsyncConnection, user_id: UUID, hashed: str) -> None:
-    changes = {"password_hash": hashed, "failures": 0, "locked_until": None}
-    await connection.execute(update(UserAccount).where(col(UserAccount.id) == user_id).values(**changes))
-    await end_logins(connection, user_id)
+def _forgiven(user: Any, **changes: Any) -> Any:
+    """Return what forgets a user's attempts, unless their password or they themselves are not the same any more."""
+    same = (col(UserAccount.password_hash) == user.password_hash, col(UserAccount.disabled_at).is_(None))
+    changed = update(UserAccount).where(col(UserAccount.id) == user.id, *same)
+    return changed.values(failures=0, locked_until=None, **changes).returning(col(UserAccount.id))
 
 
 async def _use(connection: AsyncConnection, key: ParsedKey, kind: str) -> Any:

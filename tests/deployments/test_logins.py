@@ -1,5 +1,6 @@
 """People log in with a password, go on by tokens that work once, and are locked out when they guess."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import text
 
 from deployments.shim.access_tokens import Caller, make_access_token
-from tasks import passwords
+from tasks import logins, passwords
 from tests.deployments.conftest import People
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
@@ -229,3 +230,93 @@ async def test_two_users_cannot_share_an_address(people: People, tenant: UUID) -
             for address in (EMAIL, EMAIL.upper(), "no address")
         ]
     assert codes == [201, 409, 422]
+
+
+async def test_guesses_at_the_same_time_are_no_more_than_guesses_in_turn(
+    people: People, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(people, tenant)
+    looked_at: list[str] = []
+    verify = passwords._hasher().verify
+    async with people.database.transaction(tenant) as connection:
+        stored = await connection.scalar(text("select password_hash from user_account"))
+    monkeypatch.setattr(passwords._hasher(), "verify", lambda *pair: looked_at.append(pair[1]) or verify(*pair))
+    async with people.calling() as client:
+        await asyncio.gather(*(log_in(client, password="wrong horse battery") for _ in range(15)))
+        assert (len(looked_at), looked_at.count(stored)) == (15, 5)
+        assert (await log_in(client)).status_code == 401
+
+
+async def test_the_right_password_takes_the_attempts_before_it_back(people: People, tenant: UUID) -> None:
+    await add(people, tenant)
+    async with people.calling() as client:
+        for _ in range(2):
+            for _ in range(4):
+                await log_in(client, password="wrong horse battery")
+            assert (await log_in(client)).status_code == 200
+
+
+async def test_a_password_that_is_changed_while_it_is_looked_at_lets_nobody_in(
+    people: People, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(people, tenant)
+    async with people.calling() as client:
+        token = (await log_in(client)).json()["access_token"]
+    seen, changed = asyncio.Event(), asyncio.Event()
+
+    async def slowly(password: str, known: str | None) -> bool:
+        seen.set()
+        await changed.wait()
+        return await passwords.verify_password(password, known)
+
+    async with people.calling() as thief, people.calling(token) as user:
+        monkeypatch.setattr(logins, "verify_password", slowly)
+        entering = asyncio.create_task(log_in(thief))
+        await seen.wait()
+        monkeypatch.setattr(logins, "verify_password", passwords.verify_password)
+        change = {"old_password": PASSWORD, "new_password": "another long sentence"}
+        assert (await user.post("/api/v1/auth/password", json=change)).status_code == 204
+        changed.set()
+        assert (await entering).status_code == 401
+
+
+@pytest.mark.parametrize("ending", ["logout", "password"])
+async def test_what_ends_a_login_ends_one_that_just_goes_on_as_well(
+    people: People, tenant: UUID, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    await add(people, tenant)
+    goes_on, commits = asyncio.Event(), asyncio.Event()
+    continued = logins._continue
+
+    async def slowly(*values: Any) -> logins.Login:
+        login = await continued(*values)
+        goes_on.set()
+        await commits.wait()
+        return login
+
+    async with people.calling() as client:
+        tokens = (await log_in(client)).json()
+        monkeypatch.setattr(logins, "_continue", slowly)
+        refreshing = asyncio.create_task(refresh(client, tokens["refresh_token"]))
+        await goes_on.wait()
+        async with people.calling(tokens["access_token"]) as user:
+            bodies = {
+                "logout": {"refresh_token": tokens["refresh_token"]},
+                "password": {"old_password": PASSWORD, "new_password": "another long sentence"},
+            }
+            leaving = asyncio.create_task(user.post(f"/api/v1/auth/{ending}", json=bodies[ending]))
+            await waiting_for_a_lock(people, leaving)
+        commits.set()
+        assert (await leaving).status_code == 204
+        token = (await refreshing).json()["access_token"]
+    assert (await me(people, token)).status_code == 401
+
+
+async def waiting_for_a_lock(people: People, task: asyncio.Task[Any]) -> None:
+    """Return once somebody waits for a lock in the database; `task` is to end only after that."""
+    waiting = text("select exists (select from pg_stat_activity where wait_event_type = 'Lock')")
+    while not task.done():
+        async with people.database.connection() as connection:
+            if await connection.scalar(waiting):
+                return
+        await asyncio.sleep(0.01)
