@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import database
-from kowai.errors import NotFound
+from kowai.errors import InvalidInput, NotFound
 from kowai.keys import format_key, parse_key
 from kowai.tables.identity import ApiKey
 from kowai.types import Value
@@ -46,11 +47,8 @@ class NewKey(NamedTuple):
 
 async def make_key(new: NewKey, tenant_id: UUID) -> tuple[KeyView, str]:
     """Store a new key; return it with its secret, once."""
-    secret, key_id = format_key(tenant_id, secrets.token_urlsafe(32)), uuid4()
-    row = {**new._asdict(), "id": key_id, "tenant_id": tenant_id, "digest": parse_key(secret).digest}
     async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(insert(ApiKey).values(**row))
-    return await find_key(key_id, tenant_id), secret
+        return await _store(connection, new, tenant_id)
 
 
 async def list_keys(tenant_id: UUID, limit: int = 1000) -> list[KeyView]:
@@ -69,19 +67,30 @@ async def find_key(key_id: UUID, tenant_id: UUID) -> KeyView:
 
 
 async def rotate_key(old: KeyView, overlap: timedelta, by: UUID, tenant_id: UUID) -> tuple[KeyView, str]:
-    """Make a successor that may do the same; the old key works on for the overlap, and not a moment longer."""
-    made = await make_key(NewKey(old.name, old.role, old.scopes, by, old.expires_at), tenant_id)
+    """Make a successor that may do the same; the old key works on for the overlap, and not a moment longer.
+
+    Raises InvalidInput for a key that has ended.
+    """
+    works = (col(ApiKey.revoked_at).is_(None), func.coalesce(col(ApiKey.expires_at) > func.now(), True))
     until = func.least(col(ApiKey.expires_at), datetime.now(UTC) + overlap)  # least() passes over null
-    await _change(old.id, tenant_id, expires_at=until)
+    ending = update(ApiKey).where(col(ApiKey.id) == old.id, *works).values(expires_at=until)
+    async with (await database()).transaction(tenant_id) as connection:
+        made = await _store(connection, NewKey(old.name, old.role, old.scopes, by, old.expires_at), tenant_id)
+        if not (await connection.execute(ending)).rowcount:
+            raise InvalidInput("This key has ended: make a new one.")
     return made
 
 
 async def revoke_key(key_id: UUID, tenant_id: UUID) -> KeyView:
     """End a key at once. Raises NotFound."""
-    await _change(key_id, tenant_id, revoked_at=func.coalesce(col(ApiKey.revoked_at), func.now()))
+    ending = update(ApiKey).values(revoked_at=func.coalesce(col(ApiKey.revoked_at), func.now()))
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(ending.where(col(ApiKey.id) == key_id))
     return await find_key(key_id, tenant_id)
 
 
-async def _change(key_id: UUID, tenant_id: UUID, **changes: object) -> None:
-    async with (await database()).transaction(tenant_id) as connection:
-        await connection.execute(update(ApiKey).where(col(ApiKey.id) == key_id).values(**changes))
+async def _store(connection: AsyncConnection, new: NewKey, tenant_id: UUID) -> tuple[KeyView, str]:
+    secret = format_key(tenant_id, secrets.token_urlsafe(32))
+    row = {**new._asdict(), "id": uuid4(), "tenant_id": tenant_id, "digest": parse_key(secret).digest}
+    stored = (await connection.execute(insert(ApiKey).values(**row).returning(*COLUMNS))).one()
+    return KeyView.model_validate(stored, from_attributes=True), secret

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from kowai.errors import InvalidInput
 from kowai.permissions import reach_of
+from tasks.api_keys import NewKey, list_keys, make_key, revoke_key, rotate_key
 from tests.deployments.conftest import People
 
 
@@ -63,6 +65,15 @@ async def test_both_keys_work_during_the_overlap_and_only_the_new_one_after_it(p
         assert [await status(people, key) for key in (old["key"], new["key"])] == [200, 200]
         newest = (await admin.post(path, json={"overlap_hours": 0})).json()
     assert [await status(people, key) for key in (old["key"], newest["key"])] == [401, 200]
+
+
+async def test_a_key_that_ends_while_it_is_rotated_has_no_successor(people: People, tenant: UUID) -> None:
+    wanted = NewKey("website", "viewer", None, None, None)
+    old, _ = await make_key(wanted, tenant)
+    await revoke_key(old.id, tenant)
+    with pytest.raises(InvalidInput, match="has ended"):
+        await rotate_key(old, timedelta(hours=1), old.id, tenant)
+    assert [key.id for key in await list_keys(tenant)] == [old.id]
 
 
 async def test_a_revoked_or_expired_key_is_refused(people: People, tenant: UUID) -> None:

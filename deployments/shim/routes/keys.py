@@ -75,8 +75,6 @@ async def list_keys(caller: Admin) -> list[KeyView]:
 async def rotate_key(key_id: UUID, caller: Admin, rotation: Rotation | None = None) -> MadeKey:
     """Make a key's successor; the old one works on for the overlap."""
     old = await api_keys.find_key(key_id, caller.tenant_id)
-    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= datetime.now(UTC)):
-        raise InvalidInput("This key has ended: make a new one.")
     _check_reach(caller, old.role, old.scopes)
     overlap = timedelta(hours=(rotation or Rotation()).overlap_hours)  # pyright: ignore[reportCallIssue]
     details, key = await api_keys.rotate_key(old, overlap, caller.id, caller.tenant_id)
