@@ -15,11 +15,19 @@ from kowai.suites import PRODUCTION
 CAUSE = "source_deleted"
 SENTENCE = "A document that this answer was made from has been deleted."
 
-# Whoever accepts documents shares the lock, whoever deletes one holds it alone: neither overtakes the other.
+# Whoever accepts documents or stores what models say shares the lock, whoever deletes holds it alone: neither overtakes
+# the other.
 SHARE = "select pg_advisory_xact_lock_shared(hashtextextended('erasure:' || (select current_tenant()), 0))"
 HOLD = "select pg_advisory_xact_lock(hashtextextended('erasure:' || (select current_tenant()), 0))"
 
 DELETED_SINCE = "select exists (select from deletion_certificate where created_at > :began)"
+
+# Whether what is known of a question may quote what was deleted since it was asked, or it is deleted itself.
+OVERTAKEN = """
+select not exists (select from query where id = :query) or exists (
+  select from query q join deletion_certificate d on d.tenant_id = q.tenant_id and d.created_at > q.created_at
+  where q.id = :query)
+"""
 
 ORIGINALS = """
 select original from ingestion_item where external_id = :name and original is not null

@@ -169,11 +169,15 @@ def _refusal(amount: Decimal, request: Decimal, daily: Decimal) -> str:
 
 
 async def settle(settlement: Settlement) -> None:
-    """Store a spooled reply and what it cost in one transaction; a second time changes nothing."""
+    """Store a spooled reply and what it cost in one transaction; a second time changes nothing.
+
+    What was deleted while the model spoke stays deleted: such a reply is paid and not kept.
+    """
     values = settlement.model_dump(include={"state", "cause", "target", "model", "fallback", "cost", "charged"})
     values |= {"id": settlement.call_id, "reply": json.dumps(settlement.reply), **settlement.usage.model_dump()}
     kept = {"durable": settlement.charged > 0, "by_key": True}
     async with (await database()).transaction(settlement.tenant_id, **kept) as connection:
+        spending_sql.SHARE.later(connection, {})
         spending_sql.SETTLE.later(connection, values)
     spool.drop(settlement)
 

@@ -48,6 +48,7 @@ async def delete_conversation(conversation_id: UUID, tenant_id: UUID, caller: UU
     """Delete a conversation with its questions, answers, feedback and what models said for it. Raises NotFound."""
     mine = (col(Conversation.id) == conversation_id, col(Conversation.created_by) == caller)
     async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(text(erasure.HOLD))
         for statement in (text(erasure.TOLD_REPLIES), text(erasure.TOLD_EVENTS)):
             await connection.execute(statement, {"conversation": conversation_id, "caller": caller})
         if not (await connection.execute(delete(Conversation).where(*mine))).rowcount:

@@ -27,7 +27,7 @@ async def admit_items(
     A document deleted after it was asked for stays deleted. A walk does not bring back what was deleted before it:
     that takes somebody who names the document.
     """
-    await connection.execute(text(erasure.SHARE))
+    await keep_deletions_out(connection)
     asked = await connection.execute(select(col(Ingestion.created_at)).where(col(Ingestion.id) == ingestion_id))
     (asked_at,) = asked.one()
     assert asked_at is not None  # the database sets it
@@ -63,6 +63,20 @@ async def quotes_deleted(connection: AsyncConnection, passages: Sequence[Passage
     """Tell whether a passage's document is gone; those that are not stay until the transaction ends."""
     named = {passage.document_id for passage in passages}
     return bool(named) and len(await HELD.rows(connection, {"documents": list(named)})) < len(named)
+
+
+async def keep_deletions_out(connection: AsyncConnection) -> None:
+    """Wait for a deletion that is under way, and let none begin until the transaction ends."""
+    await connection.execute(text(erasure.SHARE))
+
+
+async def void_overtaken(connection: AsyncConnection, query_id: UUID) -> None:
+    """Take away what was said for a question without an answer, if it is gone or what it may quote is.
+
+    Its transaction has to keep deletions out, before anything else.
+    """
+    if await connection.scalar(text(erasure.OVERTAKEN), {"query": query_id}):
+        await void_quotes(connection, query_id)
 
 
 async def void_quotes(connection: AsyncConnection, query_id: UUID) -> None:

@@ -37,6 +37,7 @@ with told as (
   insert into event (tenant_id, subject, kind, payload)
   select :tenant, cast(:subject as uuid), kind, payload
   from unnest(cast(:kinds as text[]), cast(:payloads as jsonb[])) with ordinality as fact (kind, payload, place)
+  where exists (select from query where id = :subject)
   order by place
 )
 select pg_notify(:channel, cast(cast(:subject as uuid) as text))
@@ -58,9 +59,9 @@ class Fact(NamedTuple):
 
 
 async def tell(subject: UUID, tenant_id: UUID, *told: tuple[str, Mapping[str, Any]]) -> None:
-    """Append facts, a kind and a payload each, and wake their readers, by one statement.
+    """Append facts about a question, a kind and a payload each, and wake their readers, by one statement.
 
-    They may be lost with the machine, as an unfinished answer is.
+    They may be lost with the machine, as an unfinished answer is; of a question that is deleted nothing is told.
     """
     kinds, payloads = [kind for kind, _ in told], [json.dumps(dict(payload)) for _, payload in told]
     facts = {"channel": CHANNEL, "tenant": tenant_id, "subject": subject, "kinds": kinds, "payloads": payloads}

@@ -16,11 +16,11 @@ from blocks.connections import database
 from kowai import erasure
 from kowai.errors import KowaiError
 from kowai.tables.queries import AnswerRow, Query
-from kowai.types import Draft, Passage, Question, Verdict
+from kowai.types import Draft, Finding, Passage, Question, Verdict
 from kowai.versions import slots_of
 from tasks import event_log
 from tasks.conversation_turns import LAPSED
-from tasks.deleted import quotes_deleted, void_quotes
+from tasks.deleted import keep_deletions_out, quotes_deleted, void_overtaken, void_quotes
 from tasks.findings import report_findings
 from tasks.paid import Paid, paid_in, sum_paid
 from tasks.step import step
@@ -67,39 +67,50 @@ async def record_answer(
             return
         asked = used or note  # a reranker that failed may have been paid all the same
         summed = sum_paid(connection, used, question.id) if asked else None
-        if await _close(connection, question.id, question.tenant_id, "done"):
+        if closed := await _close(connection, question.id, question.tenant_id, "done"):
             paid = await paid_in(summed) if summed else Paid(draft.usage, draft.cost)
             cost = {"usage": paid.usage.model_dump(), "cost": paid.cost}
             STORE.later(connection, values | cost)
             await report_findings(connection, question.id, question.tenant_id, draft.findings)
+    if not closed:
+        async with (await database()).transaction(question.tenant_id) as connection:
+            await keep_deletions_out(connection)
+            await void_overtaken(connection, question.id)
 
 
 @step
 async def record_refusal(query_id: UUID, tenant_id: UUID, verdict: Verdict) -> None:
     """Store why a question was not answered, be it that its tenant is suspended."""
-    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
-        await report_findings(connection, query_id, tenant_id, verdict.findings)
-        await _close(connection, query_id, tenant_id, "refused", refusal=verdict.code, sentence=verdict.sentence)
+    why = {"refusal": verdict.code, "sentence": verdict.sentence}
+    await _close_unanswered(query_id, tenant_id, "refused", verdict.findings, **why)
 
 
 @step
 async def record_failure(query_id: UUID, tenant_id: UUID, error: Exception) -> None:
     """Store that answering broke, with the sentence the user may see."""
     known = error if isinstance(error, KowaiError) else KowaiError(INTERNAL)
-    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
-        await _close(connection, query_id, tenant_id, "failed", refusal=known.code, sentence=known.sentence)
+    await _close_unanswered(query_id, tenant_id, "failed", refusal=known.code, sentence=known.sentence)
 
 
 async def close_crashed(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
     """Store that the process answering this question died; a question that was answered all the same stays so."""
-    async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
-        await _close(connection, query_id, tenant_id, "failed", refusal="crashed", sentence=sentence)
+    await _close_unanswered(query_id, tenant_id, "failed", refusal="crashed", sentence=sentence)
 
 
 async def close_stopped(query_id: UUID, tenant_id: UUID, sentence: str) -> None:
     """Store that answering was given up; a question that was answered all the same stays so."""
+    await _close_unanswered(query_id, tenant_id, "stopped", refusal="stopped", sentence=sentence)
+
+
+async def _close_unanswered(
+    query_id: UUID, tenant_id: UUID, status: str, findings: Sequence[Finding] = (), **why: Any
+) -> None:
+    """Close a question that has no answer; what was said on the way and may quote what is deleted goes."""
     async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
-        await _close(connection, query_id, tenant_id, "stopped", refusal="stopped", sentence=sentence)
+        await keep_deletions_out(connection)
+        await report_findings(connection, query_id, tenant_id, findings)
+        await _close(connection, query_id, tenant_id, status, **why)
+        await void_overtaken(connection, query_id)
 
 
 async def _close(connection: AsyncConnection, query_id: UUID, tenant_id: UUID, status: str, **values: Any) -> bool:

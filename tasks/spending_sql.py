@@ -3,8 +3,10 @@
 from sqlalchemy import text
 
 from blocks.compiled import Compiled
+from kowai import erasure
 
 LEASE_SECONDS = 60  # the intervals below
+SHARE = Compiled(text(erasure.SHARE))
 
 # Counts the call in before it may cost anything; an identical live one makes this insert nothing.
 OPEN = text("""
@@ -75,18 +77,26 @@ with limits as (
 select (select count(*) from before) as live, (select count(*) from booked) as booked, l.request, l.daily from limits l
 """)
 
-# A reply that comes after its lease ran out was paid all the same: it is counted, and void.
+# A reply that comes after its lease ran out was paid all the same: it is counted, and void. One whose question is gone,
+# or that may quote what was deleted meanwhile, is counted and not kept; SHARE has to come before.
 SETTLE = Compiled(
     text("""
 with before as (
-  select id, tenant_id, day, state, reserved from model_call
+  select id, tenant_id, day, state, reserved, query_id, created_at from model_call
   where id = :id and state in ('reserved', 'released') and settled_at is null for update
+), overtaken as (
+  select b.id from before b left join query q on q.id = b.query_id
+  where (b.query_id is not null and q.id is null and not exists (select from team where id = b.query_id)
+      and not exists (select from optimisation where id = b.query_id))
+    or exists (select from deletion_certificate d where d.tenant_id = b.tenant_id
+      and d.created_at > case when q.status <> 'done' then q.created_at else b.created_at end)
 ), closed as (
-  update model_call c set state = case b.state when 'reserved' then :state else 'void' end,
-    cause = case b.state when 'reserved' then :cause else 'late' end, reply = cast(:reply as jsonb), target = :target,
+  update model_call c set state = case when o.id is null and b.state = 'reserved' then :state else 'void' end,
+    cause = case when o.id is not null then 'deleted' when b.state = 'reserved' then :cause else 'late' end,
+    reply = case when o.id is null then cast(:reply as jsonb) else 'null' end, target = :target,
     model = :model, fallback = :fallback, prompt_tokens = :prompt_tokens, completion_tokens = :completion_tokens,
     cost = :cost, charged = :charged, leased_until = null, settled_at = now()
-  from before b where c.id = b.id
+  from before b left join overtaken o on o.id = b.id where c.id = b.id
 )
 update spend s set spent = s.spent + :charged, settlements = s.settlements + 1,
   reserved = s.reserved - case b.state when 'reserved' then b.reserved else 0 end,

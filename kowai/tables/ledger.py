@@ -86,7 +86,10 @@ class DeletionCertificate(TenantRow, table=True):
     document back.
     """
 
-    __table_args__ = (Index("ix_deletion_certificate_name", "tenant_id", "name_hash", "created_at"),)
+    __table_args__ = (
+        Index("ix_deletion_certificate_name", "tenant_id", "name_hash", "created_at"),
+        Index("ix_deletion_certificate_newest", "tenant_id", "created_at"),
+    )
 
     document_id: UUID | None = None
     name_hash: str = Field(max_length=64)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from datetime import UTC, datetime
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -11,20 +12,21 @@ from zipfile import ZipFile
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from blocks.connections import bucket
 from blocks.database import Database
 from deployments.shim.batch_views import read_file
 from flows.ingest import ingest_stored
-from kowai.erasure import name_hash, seal
+from kowai.erasure import HOLD, name_hash, seal
 from kowai.errors import NotFound
 from kowai.question_sets import read_rows
 from kowai.tables.ledger import Event, ModelCall
-from kowai.types import Draft, Question
+from kowai.types import Draft, Question, Usage, Verdict
 from tasks import export_tenant as exporting
 from tasks.accept import accept
+from tasks.accounts import Purpose, open_call, settle
 from tasks.batches import Order, receive_batch
 from tasks.claim import claim
 from tasks.compare import report_batch
@@ -32,16 +34,18 @@ from tasks.conversations import begin_conversation, delete_conversation
 from tasks.documents import list_answers, list_dead_letters, list_documents, read_accounts
 from tasks.drawing import draw_suite
 from tasks.embed import embed_chunks
+from tasks.event_log import tell
 from tasks.export_tenant import DeletedMeanwhile, export_tenant
 from tasks.feedback import give_feedback
-from tasks.forget import forget, list_certificates
+from tasks.forget import certify, forget, list_certificates
 from tasks.index import index
 from tasks.question_sets import receive_question_set
 from tasks.read import read
 from tasks.receive import Inquiry, receive_ingestion, receive_query
-from tasks.record import record_answer
+from tasks.record import close_stopped, record_answer, record_failure, record_refusal
 from tasks.remove import remove_originals, sweep_bucket
 from tasks.retrieve import find_passages
+from tasks.spool import Settlement
 from tasks.step import traced
 from tasks.suites import receive_suite
 
@@ -294,6 +298,100 @@ async def test_an_answer_written_meanwhile_is_refused_and_quotes_nothing(
     async with store.transaction(tenant) as connection:
         row = (await connection.execute(text("select status, refusal from query"))).one()
     assert row.tuple() == ("refused", "source_deleted")
+
+
+async def said(call_id: UUID, tenant: UUID) -> None:
+    """Settle a call with a reply that quotes the mineral, for which a cent was paid."""
+    who = {"call_id": call_id, "tenant_id": tenant, "target": "t", "model": "m", "fallback": False}
+    paid = {"usage": Usage(), "cost": Decimal("0.01"), "charged": Decimal("0.01")}
+    await settle(Settlement(**who, **paid, reply={"answer": f"It is {SECRET}."}))
+
+
+async def asked(tenant: UUID, **within: UUID) -> tuple[UUID, UUID]:
+    """Ask, and open a call to a model; return the ids of both."""
+    query_id = await receive_query(Inquiry("Which one is blue?", **within), tenant)
+    return query_id, (await open_call(query_id.hex, Purpose(tenant, query_id, None, "careful"))).call_id
+
+
+@pytest.mark.parametrize("deleted", ["conversation", "document", "document before the call"])
+async def test_a_reply_that_comes_after_a_deletion_is_paid_and_not_kept(
+    store: Database, tenant: UUID, database_url: str, deleted: str
+) -> None:
+    await learned(tenant, "minerals.txt")
+    caller = uuid4()
+    conversation = await begin_conversation(tenant, caller)
+    query_id, call_id = await asked(tenant, conversation_id=conversation, asked_by=caller)
+    if deleted == "conversation":
+        await delete_conversation(conversation, tenant, caller)
+    await forget("minerals.txt", tenant)
+    if deleted == "document before the call":
+        call_id = (await open_call("another", Purpose(tenant, query_id, None, "careful"))).call_id
+    await said(call_id, tenant)
+    assert mentions(database_url, SECRET) == []
+    async with store.transaction(tenant) as connection:
+        call = (await connection.execute(select(ModelCall).where(ModelCall.id == call_id))).one()
+        assert (call.state, call.cause, call.cost) == ("void", "deleted", Decimal("0.01"))
+        assert await connection.scalar(text("select spent from spend")) == Decimal("0.01")
+
+
+async def test_a_reply_is_kept_that_no_deletion_concerns(store: Database, tenant: UUID, database_url: str) -> None:
+    await learned(tenant, "minerals.txt")
+    await forget("minerals.txt", tenant)
+    _, call_id = await asked(tenant)
+    await said(call_id, tenant)
+    assert mentions(database_url, SECRET) == ["model_call"]
+
+
+async def test_a_reply_that_comes_during_a_deletion_waits_for_its_end(
+    store: Database, tenant: UUID, database_url: str
+) -> None:
+    _, call_id = await asked(tenant)
+    async with store.transaction(tenant) as connection:
+        await connection.execute(text(HOLD))
+        settling = asyncio.create_task(said(call_id, tenant))
+        waits = text("select exists (select from pg_locks where locktype = 'advisory' and not granted)")
+        while not settling.done() and not await connection.scalar(waits):
+            await asyncio.sleep(0.01)
+        await certify(connection, {"document_id": None, "requested_by": None, "name_hash": "", "counts": {}}, tenant)
+    await settling
+    assert mentions(database_url, SECRET) == []
+
+
+@pytest.mark.parametrize("ending", ["failed", "stopped", "refused", "answered"])
+async def test_what_was_said_for_a_question_goes_if_it_ends_without_an_answer_after_a_deletion(
+    store: Database, tenant: UUID, database_url: str, ending: str
+) -> None:
+    await learned(tenant, "minerals.txt")
+    caller = uuid4()
+    conversation = await begin_conversation(tenant, caller)
+    query_id, call_id = await asked(tenant, conversation_id=conversation, asked_by=caller)
+    await said(call_id, tenant)
+    await tell(query_id, tenant, ("answer.text", {"text": SECRET}))
+    await forget("minerals.txt", tenant)
+    if ending == "answered":
+        await delete_conversation(conversation, tenant, caller)
+        event = {"tenant_id": tenant, "subject": query_id, "kind": "answer.text", "payload": {"text": SECRET}}
+        async with store.transaction(tenant) as connection:
+            await connection.execute(insert(Event).values(event))
+    known = {"text": "q", "standalone": "q", "persona": "assistant", "filters": {}}
+    draft = Draft(text=f"It is {SECRET}.", confidence=1.0, abstained=False, model="test")
+    ends = {
+        "failed": lambda: record_failure(query_id, tenant, ValueError()),
+        "stopped": lambda: close_stopped(query_id, tenant, "Stopped."),
+        "refused": lambda: record_refusal(query_id, tenant, Verdict(allowed=False, code="no", sentence="No.")),
+        "answered": lambda: record_answer(Question(id=query_id, tenant_id=tenant, **known), draft, ()),
+    }
+    await ends[ending]()
+    assert mentions(database_url, SECRET) == []
+
+
+async def test_nothing_is_told_of_a_question_that_was_deleted(store: Database, tenant: UUID, database_url: str) -> None:
+    caller = uuid4()
+    conversation = await begin_conversation(tenant, caller)
+    query_id, _ = await asked(tenant, conversation_id=conversation, asked_by=caller)
+    await delete_conversation(conversation, tenant, caller)
+    await tell(query_id, tenant, ("answer.text", {"text": SECRET}))
+    assert mentions(database_url, SECRET) == []
 
 
 async def test_a_walk_does_not_bring_back_what_was_deleted_but_naming_it_does(
