@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kowai.duplicates import LIKE, SHINGLE, words
+from kowai.extraction.asked import read_question
+from kowai.extraction.defining import asks_what_it_is, defines
 from kowai.terms import known_as, plain_words
 
 Numbers = NDArray[np.floating[Any]]
 
 LEXICAL = 0.7  # what a strong lexical match weighs beside a cosine similarity of 1
 PHRASE = 0.2  # what neighbouring words of the question weigh where they meet again, beside the words themselves
+DEFINED = 0.4  # what saying what a thing is weighs, where the question asks just that
 WITHIN = 3  # words from one neighbour to the next
 READ = 40  # candidates whose text is read for phrases
 FEEDBACK, EXAMPLES = 0.3, 2  # what likeness to the best candidates weighs beside likeness to the question
@@ -40,8 +43,9 @@ class Candidate(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Hold the question's words in order, how rare the known ones are, and the scale of a strong match of them."""
+    """Hold a question, its words in order, how rare the known ones are, and the scale of a strong match of them."""
 
+    question: str
     words: Sequence[str]
     rarity: Mapping[str, float]
     rarest: float
@@ -58,6 +62,7 @@ def rank(candidates: Sequence[Candidate], vectors: Numbers, wanted: Wanted, k: i
     lexical = np.array([candidate.lexical for candidate in candidates]) / wanted.strong
     lexical += PHRASE * phrases(candidates, dense + LEXICAL * lexical, wanted)
     evidence = with_feedback(dense, dense + LEXICAL * lexical, vectors) + LEXICAL * lexical
+    evidence += DEFINED * definitions(candidates, wanted.question)
     repeats = Repeats(candidates, vectors, set(wanted.words))
     chosen = diversify(evidence, [candidate.document_id for candidate in candidates], k, repeats)
     return [(candidates[index], min(1.0, max(0.0, value / (1 + LEXICAL)))) for index, value in chosen]
@@ -76,6 +81,14 @@ def phrases(candidates: Sequence[Candidate], evidence: Numbers, wanted: Wanted) 
         places = _places(f"{known_as(chunk.title, chunk.external_id)} {chunk.heading_path} {chunk.text}", set(known))
         kept[index] = sum(weight for (a, b), weight in pairs.items() if _meet(places.get(a, []), places.get(b, [])))
     return kept / (wanted.rarest * len(pairs) ** 0.5)
+
+
+def definitions(candidates: Sequence[Candidate], question: str) -> Numbers:
+    """Return 1 for each candidate that says what a thing is, where the question asks just that, else 0, shape (n,)."""
+    asked = read_question(question)
+    if not asks_what_it_is(asked):
+        return np.zeros(len(candidates))
+    return np.array([float(defines(asked, candidate.text)) for candidate in candidates])
 
 
 def _places(text: str, wanted: set[str]) -> dict[str, list[int]]:

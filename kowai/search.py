@@ -125,7 +125,9 @@ def weigh(question: str, known: Survey) -> Weighted:
         terms=[term.text for term in rarest],
         weights=[term.asked * weight for term, weight in zip(rarest, rarity, strict=True)],
         affordable=sum(tells and postings <= POSTINGS for tells, postings in zip(telling, read, strict=True)),
-        wanted=Wanted(plain_words(question), words_rarity, unique, (K1 + 1) * unique * math.sqrt(max(1, asked))),
+        wanted=Wanted(
+            question, plain_words(question), words_rarity, unique, (K1 + 1) * unique * math.sqrt(max(1, asked))
+        ),
     )
 
 

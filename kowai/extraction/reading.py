@@ -21,7 +21,7 @@ def shortlist(asked: Asked, evidence: Sequence[Evidence]) -> list[Place]:
         whole = 0.3 * coverage(asked, *passage.matches) - 0.02 * passage.rank
         for index, matches in enumerate(passage.matches):
             before = coverage(asked, *passage.matches[max(0, index - 1) : index + 1])
-            defined = DEFINED * (defining and says_what_it_is(asked, passage.sentences[index]))
+            defined = DEFINED * (defining and says_what_it_is(asked, passage.sentences[index].said))
             scored.append((coverage(asked, matches) + 0.5 * before + whole + defined, -len(scored), (passage, index)))
     return [place for _, _, place in sorted(scored, key=lambda item: item[:2], reverse=True)[:EMBEDDED]]
 
@@ -34,5 +34,5 @@ def closest(asked: Asked, field: Sequence[Close]) -> tuple[Close, ...]:
 def _closeness(asked: Asked, close: Close) -> float:
     matches = close.evidence.matches
     before = coverage(asked, *matches[max(0, close.at - 1) : close.at + 1])
-    defined = DEFINED * (asks_what_it_is(asked) and says_what_it_is(asked, close.sentence))
+    defined = DEFINED * (asks_what_it_is(asked) and says_what_it_is(asked, close.sentence.said))
     return 0.5 * coverage(asked, close.matches) + 0.3 * before + close.cosine + defined

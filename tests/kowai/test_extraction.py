@@ -162,7 +162,17 @@ def test_opposites_are_known_by_pair_and_by_prefix() -> None:
     assert not opposed("paid", frozenset({"river"}))
 
 
-@pytest.mark.parametrize("question", ["What is Kelp", "what's kelp?", "What does 'kelp' mean?", "Define kelp."])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is Kelp",
+        "what's kelp?",
+        "What does 'kelp' mean?",
+        "Define kelp.",
+        "Tell me about kelp",
+        "What does kelp do?",
+    ],
+)
 async def test_who_asks_what_something_is_gets_the_sentence_that_says_so(question: str) -> None:
     text = "Kelp grows fast. Much kelp was cut. Kelp is a brown seaweed of cold seas, tall as trees. It feeds otters."
     draft = await extract(question, [passage(text)], embed, threshold=0.0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kowai.ranking import Candidate, Wanted, diversify, phrases, rank, with_feedback
 
-WANTED = Wanted(["oil", "price"], {"oil": 2.0, "price": 2.0}, 4.0, 8.0)
+WANTED = Wanted("oil price", ["oil", "price"], {"oil": 2.0, "price": 2.0}, 4.0, 8.0)
 
 
 def candidate(
@@ -46,6 +46,16 @@ def test_words_that_stand_together_as_asked_count_more_than_words_apart() -> Non
     apart_from = candidate(2, 0.5, 4.0, "The price of everything that we know rose, and so did that of oil.")
     kept = phrases([together, apart_from], np.array([1.0, 1.0]), WANTED)
     assert kept[0] > kept[1] == 0.0
+
+
+def test_a_passage_that_says_what_a_thing_is_comes_first_where_just_that_is_asked() -> None:
+    named = [
+        candidate(1, 0.6, 0.0, "Kelp is farmed. Use the kelp."),
+        candidate(2, 0.4, 0.0, "A guide.\nKelp is an alga."),
+    ]
+    for question, best in [("What is kelp?", 2), ("Where is kelp farmed?", 1)]:
+        wanted = WANTED._replace(question=question)
+        assert rank(named, apart(2), wanted, 2)[0][0].chunk_id == best
 
 
 def test_likeness_to_the_best_candidates_lifts_a_passage() -> None:
