@@ -21,8 +21,12 @@ STREAM_WAIT_SECONDS = 5
 
 
 class Entrant(NamedTuple):
-    """Hold who calls and what is left to them: quotas of requests, streams at once, and tokens; None is unlimited."""
+    """Hold who calls and what is left to them: quotas of requests, streams at once, and tokens; None is unlimited.
 
+    Who was looked at without being counted has no quotas.
+    """
+
+    tenant_id: UUID
     id: UUID
     name: str
     role: str
@@ -32,19 +36,19 @@ class Entrant(NamedTuple):
     tokens_left: int | None
 
 
-async def enter_by_key(digest: str, tenant_id: UUID) -> Entrant:
+async def enter_by_key(digest: str, tenant_id: UUID, *, counted: bool = True) -> Entrant:
     """Count a request by an API key. Raises Unauthenticated and TenantSuspended."""
-    return await _enter(BY_KEY, tenant_id, digest=digest)
+    return await _enter(BY_KEY, tenant_id, counted, digest=digest)
 
 
-async def enter_as_user(user_id: UUID, family: UUID, tenant_id: UUID) -> Entrant:
+async def enter_as_user(user_id: UUID, family: UUID, tenant_id: UUID, *, counted: bool = True) -> Entrant:
     """Count a request of a user whose login, a family of tokens, has not ended. Raises as above."""
-    return await _enter(BY_USER, tenant_id, user=user_id, family=family)
+    return await _enter(BY_USER, tenant_id, counted, user=user_id, family=family)
 
 
-async def enter_as_guest(guest_id: UUID, name: str, role: str, tenant_id: UUID) -> Entrant:
+async def enter_as_guest(guest_id: UUID, name: str, role: str, tenant_id: UUID, *, counted: bool = True) -> Entrant:
     """Count a request of a user whom another system vouches for. Raises as above."""
-    return await _enter(BY_GUEST, tenant_id, guest=guest_id, name=name, role=role)
+    return await _enter(BY_GUEST, tenant_id, counted, guest=guest_id, name=name, role=role)
 
 
 async def enter_unknown(address: str) -> Quota:
@@ -53,23 +57,23 @@ async def enter_unknown(address: str) -> Quota:
     return Quota("address", STRANGERS_PER_MINUTE, spare)
 
 
-async def _enter(statement: Compiled, tenant_id: UUID, **caller: Any) -> Entrant:
+async def _enter(statement: Compiled, tenant_id: UUID, counted: bool, **caller: Any) -> Entrant:
     known = settings()
     rates: dict[str, Any] = {"own_rate": known.requests_per_minute, "whole_rate": known.tenant_requests_per_minute}
-    rates["count_here"] = shared_cache() is None
+    rates["count_here"] = counted and shared_cache() is None
     streams = {"own_streams": known.streams, "whole_streams": known.tenant_streams}
     async with (await database()).transaction(tenant_id, durable=False, by_key=True) as connection:
         entering = statement.later(connection, {"tenant": tenant_id, **caller, **rates, **streams})
     row = await entering.fetchone()
     if row is None:
         raise Unauthenticated("This key or login is wrong, revoked or expired.")
-    if rates["count_here"]:
-        spares = [spare for spare in (row.own_spare, row.whole_spare) if spare is not None]
-    else:
+    spares = [spare for spare in (row.own_spare, row.whole_spare) if spare is not None]
+    if counted and not rates["count_here"]:
         spares = await take_requests(tenant_id, [(row.id, row.own_rate), (tenant_id, row.whole_rate)])
     quotas = map(Quota, ("caller", "tenant"), (row.own_rate, row.whole_rate), spares)
     left = [tokens for tokens in (row.own_tokens, row.whole_tokens) if tokens is not None]
     return Entrant(
+        tenant_id,
         row.id,
         row.name,
         row.role,

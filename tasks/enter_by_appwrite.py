@@ -55,7 +55,7 @@ _seen: OrderedDict[str, Seen] = OrderedDict()
 _asking: dict[str, asyncio.Task[Guest]] = {}
 
 
-async def enter_by_appwrite(token: str, claims: Claims, wanted: str | None) -> tuple[UUID, Entrant]:
+async def enter_by_appwrite(token: str, claims: Claims, wanted: str | None, *, counted: bool = True) -> Entrant:
     """Count a request of a user of Appwrite, in the tenant called `wanted` or the only one.
 
     Raises Unauthenticated, TokenExpired, UnknownTeam, TenantUnnamed, TenantSuspended and AppwriteUnavailable.
@@ -68,7 +68,7 @@ async def enter_by_appwrite(token: str, claims: Claims, wanted: str | None) -> t
         raise Unauthenticated("This is no key or token of this installation, and it takes none of Appwrite's.")
     guest = await _known(block, token, lifetime)
     tenant_id, role = _chosen(guest, wanted)
-    return tenant_id, await enter_as_guest(guest.id, guest.name, role, tenant_id)
+    return await enter_as_guest(guest.id, guest.name, role, tenant_id, counted=counted)
 
 
 async def _known(block: Appwrite, token: str, lifetime: float) -> Guest:

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from blocks.compiled import Compiled
 from blocks.connections import database
-from kowai.errors import Unavailable
+from kowai.errors import NotFound, Unavailable
 from kowai.tables.ledger import Event
 from kowai.tables.queries import Query
 
@@ -48,6 +48,11 @@ READ = Compiled(
     text("""
 select sequence, kind, payload from event
 where tenant_id = :tenant and subject = :subject and sequence > :after order by sequence
+""")
+)
+THERE = Compiled(
+    text("""
+select 1 where exists (select from query where id = :subject) or exists (select from team where id = :subject)
 """)
 )
 
@@ -115,6 +120,14 @@ async def find_question(sequence: int, tenant_id: UUID, asked_by: UUID) -> UUID 
     found = select(col(Query.id)).join(Event, col(Event.subject) == col(Query.id)).where(*mine)
     async with (await database()).transaction(tenant_id) as connection:
         return await connection.scalar(found)
+
+
+async def check_subject(subject: UUID, tenant_id: UUID) -> None:
+    """Raise NotFound unless there is a question or a team that facts are told of."""
+    async with (await database()).transaction(tenant_id, by_key=True) as connection:
+        found = THERE.later(connection, {"subject": subject})
+    if await found.fetchone() is None:
+        raise NotFound("This has been deleted.")
 
 
 class Readers:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,7 +15,7 @@ from starlette.requests import HTTPConnection
 from starlette.status import WS_1008_POLICY_VIOLATION
 
 from deployments.shim.access_tokens import ALGORITHM, WHO, read_access_token, signing_key
-from deployments.shim.identity import Permission, Principal, bearer, identify, let_pass, principal_of
+from deployments.shim.identity import Enter, Permission, Principal, bearer, come_in, identify, let_pass
 from kowai.errors import Forbidden, KowaiError, Unauthenticated
 from kowai.keys import PREFIX, parse_key
 from kowai.permissions import known
@@ -72,19 +73,19 @@ def watch(permission: str) -> Watch:
     return Watch(known(permission))
 
 
-async def look_in(socket: WebSocket, permission: str) -> Principal:
-    """Return who opens a socket, by key or cookie, the latter from our own pages only.
+async def look_in(socket: WebSocket, permission: str, *, counted: bool = True) -> Principal:
+    """Return who opens a socket, or has one open, by key or cookie, the latter from our own pages only.
 
     Browsers let pages of any site open sockets, and say which by Origin alone (RFC 6455, section 10.2).
     Raises Unauthenticated, Forbidden and what identifying raises.
     """
     scheme, token = get_authorization_scheme_param(socket.headers.get("authorization"))
     if scheme.lower() == "bearer":
-        caller = await identify(socket, token)
+        caller = await identify(socket, token, counted=counted)
     elif COOKIE in socket.cookies:
         if urlsplit(socket.headers.get("origin", "")).netloc != socket.headers.get("host"):
             raise Forbidden("This was sent by a page of another site.")
-        caller = await _recognise(socket, socket.cookies[COOKIE])
+        caller = await _recognise(socket, socket.cookies[COOKIE], counted=counted)
     else:
         raise _stranger(socket)
     let_pass(permission, caller)
@@ -111,7 +112,7 @@ def admit_browser(response: Response, token: str, request: Request) -> None:
     )
 
 
-async def _recognise(request: HTTPConnection, cookie: str) -> Principal:
+async def _recognise(request: HTTPConnection, cookie: str, *, counted: bool = True) -> Principal:
     try:
         claims: dict[str, Any] = jwt.decode(
             cookie,
@@ -123,12 +124,12 @@ async def _recognise(request: HTTPConnection, cookie: str) -> Principal:
         )
         tenant_id = UUID(claims["tenant"])
         if "key" in claims:
-            entrant = await enter_by_key(claims["key"], tenant_id)
+            enter: Enter = partial(enter_by_key, claims["key"], tenant_id)
         else:
-            entrant = await enter_as_user(UUID(claims["user"]), UUID(claims["login"]), tenant_id)
+            enter = partial(enter_as_user, UUID(claims["user"]), UUID(claims["login"]), tenant_id)
+        return await come_in(request, enter, counted=counted)
     except (jwt.InvalidTokenError, Unauthenticated) as error:
         raise _stranger(request) from error
-    return principal_of(request, tenant_id, entrant)
 
 
 def _stranger(request: HTTPConnection) -> Unauthenticated:

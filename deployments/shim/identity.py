@@ -1,6 +1,9 @@
 """Who is calling: a user by an access token, ours or Appwrite's, a program by an API key, or nobody."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
@@ -10,16 +13,19 @@ from starlette.requests import HTTPConnection
 
 from deployments.shim.access_tokens import read_access_token
 from kowai.appwrite_tokens import claims_of
-from kowai.errors import Unauthenticated
+from kowai.errors import Unauthenticated, Unavailable
 from kowai.keys import PREFIX, parse_key
 from kowai.limits import TokensExhausted, check
 from kowai.permissions import SPENDING, known, require
 from tasks.enter import Entrant, enter_as_user, enter_by_key, enter_unknown
-from tasks.enter_by_appwrite import enter_by_appwrite
+from tasks.enter_by_appwrite import TokenExpired, enter_by_appwrite
 
 bearer = HTTPBearer(auto_error=False, description="An API key, the access token of a login, or a JWT of Appwrite's.")
 UNTIL_TOKENS_RETURN = 3600
 WHICH_TENANT = "X-Kowai-Tenant"
+
+
+Enter = Callable[..., Awaitable[Entrant]]  # and nothing is counted by enter(counted=False)
 
 
 class Principal(NamedTuple):
@@ -32,6 +38,18 @@ class Principal(NamedTuple):
     name: str = ""
     streams: tuple[int, int] = (20, 200)
     tokens_left: int | None = None
+    enter: Enter | None = None
+    permission: str = "account.use"
+
+    async def look_again(self) -> None:
+        """Raise what the request would be refused by if it came now: Unauthenticated, Forbidden, TenantSuspended.
+
+        It is counted no second time, nor refused because what vouched for the caller has run out since.
+        """
+        if self.enter is not None:
+            with suppress(TokenExpired, Unavailable):
+                entrant = await self.enter(counted=False)
+                require(self.permission, entrant.role, entrant.scopes)
 
 
 async def authenticate(
@@ -43,35 +61,34 @@ async def authenticate(
     return await identify(request, credentials.credentials)
 
 
-async def identify(request: HTTPConnection, token: str) -> Principal:
+async def identify(request: HTTPConnection, token: str, *, counted: bool = True) -> Principal:
     """Return whom a token speaks for. Raises as `authenticate` does."""
-    tenant_id, entrant = await _enter(token, request.headers.get(WHICH_TENANT))
-    return principal_of(request, tenant_id, entrant)
+    return await come_in(request, _entrance(token, request.headers.get(WHICH_TENANT)), counted=counted)
 
 
-def principal_of(request: HTTPConnection, tenant_id: UUID, entrant: Entrant) -> Principal:
-    """Remember with the request who makes it and what is left to them. Raises LimitReached."""
+async def come_in(request: HTTPConnection, enter: Enter, *, counted: bool) -> Principal:
+    """Remember with the request who makes it and what is left to them. Raises LimitReached and what entering does."""
+    entrant = await enter(counted=counted)
     request.state.quotas = entrant.quotas
     check(entrant.quotas)
-    principal = Principal(
-        tenant_id, entrant.id, entrant.role, entrant.scopes, entrant.name, entrant.streams, entrant.tokens_left
-    )
+    known = {name: getattr(entrant, name) for name in entrant._fields if name != "quotas"}
+    principal = Principal(**known, enter=enter)
     request.state.principal = principal
     return principal
 
 
-async def _enter(token: str, wanted: str | None) -> tuple[UUID, Entrant]:
+def _entrance(token: str, wanted: str | None) -> Enter:
     if token.startswith(f"{PREFIX}_"):
         key = parse_key(token)
-        return key.tenant_id, await enter_by_key(key.digest, key.tenant_id)
+        return partial(enter_by_key, key.digest, key.tenant_id)
     try:
         caller = read_access_token(token)
     except Unauthenticated:
         claims = claims_of(token)
         if claims is None:
             raise
-        return await enter_by_appwrite(token, claims, wanted)
-    return caller.tenant_id, await enter_as_user(caller.user_id, caller.family, caller.tenant_id)
+        return partial(enter_by_appwrite, token, claims, wanted)
+    return partial(enter_as_user, caller.user_id, caller.family, caller.tenant_id)
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,7 @@ class Permission:
     async def __call__(self, request: Request, caller: Annotated[Principal, Depends(authenticate)]) -> Principal:
         request.state.permission = self.name
         let_pass(self.name, caller)
-        return caller
+        return caller._replace(permission=self.name)
 
 
 def let_pass(permission: str, caller: Principal) -> None:

@@ -8,12 +8,19 @@ from typing import Any
 
 from deployments.shim.answers import Answer
 from deployments.shim.openai_answers import error_of, extras, text_of, usage_of
+from deployments.shim.streams import EventStream
 from kowai.telling import struck_out
 from kowai.types import Citation
 from tasks.event_log import FINAL, Fact
 from tasks.tell import STARTED, TEXT
 
 WAITING = ": waiting\n\n"
+
+
+class ChunkStream(EventStream):
+    """Send chunks, and errors as OpenAI does: without a name."""
+
+    refusal = "data: {}\n\n"
 
 
 class Chunks:

@@ -12,11 +12,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from kowai.errors import KowaiError
+from kowai.errors import KowaiError, Unavailable
 
 PROTOCOL = Subprotocol("prefect")
 OPEN_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 3.0
 PROTOCOL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER = 1002, 1008, 1013  # RFC 6455, section 7.4.1, and its registry
 FORWARDABLE = range(3000, 5000)
 
@@ -34,7 +34,7 @@ class Ending(NamedTuple):
 
 
 async def relay(browser: WebSocket, upstream: Upstream, check: Callable[[], Awaitable[object]]) -> None:
-    """Hand messages on both ways until either side ends, or `check`, asked every 15 s, no longer lets the caller in.
+    """Hand messages on both ways until either side ends, or `check`, asked every 3 s, no longer lets the caller in.
 
     Prefect is shown our token in place of the proof that its clients begin with.
     """
@@ -85,5 +85,7 @@ async def _watched(check: Callable[[], Awaitable[object]]) -> Ending:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
         try:
             await check()
+        except Unavailable:
+            continue
         except KowaiError:
             return Ending(POLICY_VIOLATION, "This session has ended.")

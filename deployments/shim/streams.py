@@ -1,8 +1,10 @@
 """Answers told while they are written: each runs in this process for as long as somebody listens to it here."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,13 +12,14 @@ import structlog
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from deployments.shim.errors import body
 from deployments.shim.identity import Principal
 from deployments.shim.meters import STREAMS
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
-from kowai.errors import KowaiError
+from kowai.errors import Forbidden, KowaiError, NotFound, Unauthenticated, Unavailable
 from tasks.enter import streaming
-from tasks.event_log import Fact, Readers, announce
+from tasks.event_log import Fact, Readers, announce, check_subject
 from tasks.record import close_stopped
 
 log = structlog.get_logger()
@@ -24,16 +27,19 @@ log = structlog.get_logger()
 DEPLOYMENT = "answer-query/answer-query"
 GRACE_SECONDS = 0.4  # for a client that comes back at once
 UNHEARD_SECONDS = 5.0  # for a client that left before it was told anything
+LOOK_AGAIN_SECONDS = 2.0
 STOPPED = "Nobody listened any more, so this answer was given up; ask again."
+SHUT_OUT = "Whoever asked may not ask any more, so this answer was given up."
 
 
 @dataclass
 class Live:
-    """Hold one answer under way: who listens, and whether it is finished all the same."""
+    """Hold one answer under way: who listens, whether it is finished all the same, and what is said if it is not."""
 
     query_id: UUID
     finish: bool
     listeners: int = 0
+    stopped: str = STOPPED
     task: asyncio.Task[None] = field(init=False)
 
 
@@ -54,21 +60,29 @@ class Streams:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def begin(self, query_id: UUID, opened: Opening, *, finish: bool = False) -> None:
-        """Answer a question stored with its run's record; unless it is to `finish`, only while somebody listens."""
+    def begin(self, query_id: UUID, opened: Opening, caller: Principal, *, finish: bool = False) -> None:
+        """Answer a question stored with its run's record, for as long as the caller may ask.
+
+        Unless it is to `finish`, only while somebody listens.
+        """
         live = Live(query_id, finish)
         self._live[query_id] = live
-        live.task = asyncio.create_task(self._answer(query_id, opened))
+        live.task = asyncio.create_task(self._answer(live, opened, caller))
         self._stop_unheard_after(UNHEARD_SECONDS, live)
 
-    async def follow(self, query_id: UUID, tenant_id: UUID, after: int = 0) -> AsyncGenerator[list[Fact]]:
-        """Yield the facts behind sequence `after` until the answer is finished; closing it counts as leaving."""
+    async def follow(self, query_id: UUID, caller: Principal, after: int = 0) -> AsyncGenerator[list[Fact]]:
+        """Yield the facts behind sequence `after` until the answer is finished; closing it counts as leaving.
+
+        Raises NotFound once it is deleted, and what `caller` would be refused by now.
+        """
         live = self._live.get(query_id)
         if live is not None:
             live.listeners += 1
         try:
-            async with aclosing(self._readers.follow(query_id, tenant_id, after)) as told:
+            watch = Watch(query_id, caller)
+            async with aclosing(self._readers.follow(query_id, caller.tenant_id, after)) as told:
                 async for facts in told:
+                    await watch.look(at_once=any(fact.kind == "query.stopped" for fact in facts))
                     yield facts
         finally:
             if live is not None:
@@ -83,17 +97,46 @@ class Streams:
         if not live.finish and not live.listeners:
             asyncio.get_running_loop().call_later(seconds, stop)
 
-    async def _answer(self, query_id: UUID, opened: Opening) -> None:
-        tenant_id = opened.tenant_id
+    async def _answer(self, live: Live, opened: Opening, caller: Principal) -> None:
+        query_id, tenant_id = live.query_id, opened.tenant_id
+        watching = asyncio.create_task(self._shut_out(live, caller))
         try:
             await self._runs.run(answer_query, DEPLOYMENT, tenant_id=tenant_id, opened=opened, query_id=query_id)
         except asyncio.CancelledError:
-            await close_stopped(query_id, tenant_id, STOPPED)
+            await close_stopped(query_id, tenant_id, live.stopped)
         except Exception as error:  # the flow has recorded it, and the last fact says so
             log.warning("answer failed", code=getattr(error, "code", type(error).__name__))
         finally:
+            watching.cancel()
             del self._live[query_id]
             await _announced(query_id, tenant_id)
+
+    async def _shut_out(self, live: Live, caller: Principal) -> None:
+        """End the answer, and what is spent on it, when its asker may not ask any more or has deleted it."""
+        watch = Watch(live.query_id, caller)
+        try:
+            while True:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await watch.look(at_once=True)
+        except KowaiError:
+            live.stopped = SHUT_OUT
+            live.task.cancel()
+
+
+class Watch:
+    """Look again, every two seconds at most, whether a caller may still be told of a subject."""
+
+    def __init__(self, subject: UUID, caller: Principal) -> None:
+        self._subject, self._caller = subject, caller
+        self._due = time.monotonic() + LOOK_AGAIN_SECONDS
+
+    async def look(self, *, at_once: bool = False) -> None:
+        """Raise NotFound, and what the caller would be refused by now."""
+        if at_once or time.monotonic() >= self._due:
+            self._due = time.monotonic() + LOOK_AGAIN_SECONDS
+            await self._caller.look_again()
+            with suppress(Unavailable):
+                await check_subject(self._subject, self._caller.tenant_id)
 
 
 async def _announced(query_id: UUID, tenant_id: UUID) -> None:
@@ -112,13 +155,25 @@ async def place_for(caller: Principal) -> AsyncGenerator[AsyncExitStack]:
 
 
 class EventStream(StreamingResponse):
-    """Send server-sent events (WHATWG HTML, 9.2); a client that goes away ends what feeds it at once."""
+    """Send server-sent events (WHATWG HTML, 9.2); a client that goes away ends what feeds it at once.
+
+    Whoever may not be told any more is told so by a last event.
+    """
 
     media_type = "text/event-stream"
+    refusal = "event: error\ndata: {}\n\n"
 
     def __init__(self, events: AsyncGenerator[str], place: AsyncExitStack, **headers: str) -> None:
-        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
-        self._events, self._place = events, place
+        self._events, self._place = self._told(events), place
+        super().__init__(self._events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
+
+    async def _told(self, events: AsyncGenerator[str]) -> AsyncGenerator[str]:
+        async with aclosing(events):
+            try:
+                async for event in events:
+                    yield event
+            except (Unauthenticated, Forbidden, NotFound) as error:
+                yield self.refusal.format(json.dumps(body(error.code, error.sentence, error.http_status)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._place, aclosing(self._events):

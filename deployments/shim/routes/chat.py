@@ -82,8 +82,8 @@ async def chat(
         query_id, earlier = await repeats.once(["Stream", asked.model_dump(mode="json")], caller, receive)
         streams: Streams = request.app.state.streams
         if not earlier:
-            streams.begin(query_id, opened, finish=asked.on_disconnect == "finish")
-        told = _events(streams, query_id, caller.tenant_id, 0)
+            streams.begin(query_id, opened, caller, finish=asked.on_disconnect == "finish")
+        told = _events(streams, query_id, caller, 0)
         return EventStream(told, place.pop_all(), **{"X-Query-Id": str(query_id)})
 
 
@@ -99,16 +99,16 @@ async def _resumed(query_id: UUID, after: int, caller: Principal, request: Reque
     if answer.status in CLOSED and not await read_facts(query_id, caller.tenant_id, after):
         return Response(status_code=204)  # which ends an EventSource's attempts
     async with place_for(caller) as place:
-        told = _events(request.app.state.streams, query_id, caller.tenant_id, after)
+        told = _events(request.app.state.streams, query_id, caller, after)
         return EventStream(told, place.pop_all(), **{"X-Query-Id": str(query_id)})
 
 
-async def _events(streams: Streams, query_id: UUID, tenant_id: UUID, after: int) -> AsyncGenerator[str]:
+async def _events(streams: Streams, query_id: UUID, caller: Principal, after: int) -> AsyncGenerator[str]:
     yield RETRY
-    async with aclosing(streams.follow(query_id, tenant_id, after)) as told:
+    async with aclosing(streams.follow(query_id, caller, after)) as told:
         async for facts in told:
             shown = [fact for fact in facts if fact.kind in NAMES or fact.kind in FINAL]  # what guards saw is not
-            frames = [await _frame(fact, query_id, tenant_id) for fact in shown]
+            frames = [await _frame(fact, query_id, caller.tenant_id) for fact in shown]
             yield "".join(frames) or ": waiting\n\n"
 
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.shim.answers import read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
-from deployments.shim.openai_stream import Chunks
+from deployments.shim.openai_stream import Chunks, ChunkStream
 from deployments.shim.repeats import Effect, Repeatable, Repeats, awaited
 from deployments.shim.routes.queries import CLOSED, DEPLOYMENT
 from deployments.shim.runs import Opening, Runs
-from deployments.shim.streams import EventStream, Streams, place_for
+from deployments.shim.streams import Streams, place_for
 from flows.answer import answer_query
 from kowai.conversations import Turn
 from kowai.errors import InvalidInput, NotFound, Unavailable
@@ -84,7 +84,7 @@ async def list_models(caller: Asker) -> dict[str, Any]:
 @router.post("/chat/completions", response_model=None)
 async def complete(
     wanted: Completion, caller: Asker, request: Request, repeats: Repeatable
-) -> dict[str, Any] | EventStream:
+) -> dict[str, Any] | ChunkStream:
     """Answer the last user message from the tenant's documents, with the turns before it as context.
 
     Under an `Idempotency-Key`, an answer that was streamed is told again from its beginning.
@@ -122,16 +122,16 @@ async def _received(wanted: Completion, caller: Principal, repeats: Repeats, ope
     return await repeats.once(["/chat/completions", wanted.model_dump(mode="json")], caller, receive)
 
 
-async def _stream(wanted: Completion, caller: Principal, repeats: Repeats, streams: Streams) -> EventStream:
+async def _stream(wanted: Completion, caller: Principal, repeats: Repeats, streams: Streams) -> ChunkStream:
     include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
     opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     async with place_for(caller) as place:
         query_id, earlier = await _received(wanted, caller, repeats, opened)
         if not earlier:
-            streams.begin(query_id, opened)
-        told = streams.follow(query_id, caller.tenant_id)
+            streams.begin(query_id, opened, caller)
+        told = streams.follow(query_id, caller)
         chunks = Chunks(query_id, wanted.model, include_usage=include_usage)
-        return EventStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)), place.pop_all())
+        return ChunkStream(chunks.of(told, partial(read_answer, query_id, caller.tenant_id)), place.pop_all())
 
 
 def _inquiry(wanted: Completion, asked_by: UUID) -> Inquiry:

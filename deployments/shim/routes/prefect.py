@@ -87,7 +87,7 @@ async def stream(browser: WebSocket) -> None:
     """Hand on what Prefect tells as it happens, for as long as the session that asked lasts; its UI polls instead."""
     api: PrefectApi = browser.app.state.prefect
     upstream = api.stream(browser.scope["path"].removeprefix(f"{PATH}/api"))
-    await relay(browser, upstream, lambda: look_in(browser, "prefect.read"))
+    await relay(browser, upstream, lambda: look_in(browser, "prefect.read", counted=False))
 
 
 for name in READING:

@@ -98,13 +98,13 @@ async def follow(team_id: UUID, caller: Reader, request: Request, last_event_id:
     if team.finished_at and not await read_facts(team_id, caller.tenant_id, after):
         return Response(status_code=204)  # which ends an EventSource's attempts
     async with place_for(caller) as place:
-        told = _events(request.app.state.streams, team_id, caller.tenant_id, after)
+        told = _events(request.app.state.streams, team_id, caller, after)
         return EventStream(told, place.pop_all())
 
 
-async def _events(streams: Streams, team_id: UUID, tenant_id: UUID, after: int) -> AsyncGenerator[str]:
+async def _events(streams: Streams, team_id: UUID, caller: Principal, after: int) -> AsyncGenerator[str]:
     yield RETRY
-    async with aclosing(streams.follow(team_id, tenant_id, after)) as told:
+    async with aclosing(streams.follow(team_id, caller, after)) as told:
         async for facts in told:
             frames = [
                 f"id: {one.sequence}\nevent: {one.kind}\ndata: {json.dumps(dict(one.payload))}\n\n" for one in facts
