@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 from uuid import UUID
 
+from anyio import to_thread
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field, HttpUrl
 
@@ -97,6 +98,10 @@ class AppwriteBucket(WritableFileSystem):
 
     async def write_path(self, path: str, content: bytes) -> None:
         await self.project.call(lambda client: self._store(client, path, content))
+
+    async def copy_to(self, path: str, content: BinaryIO) -> None:
+        """Write what is left of an open file, all of it in memory."""
+        await self.write_path(path, await to_thread.run_sync(content.read))
 
     def _own(self, client: "Client", tenant_id: UUID) -> list[Found]:
         return list(appwrite_files.listed(client, self.bucket, quote(f"{tenant_id}/", "")))

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -19,6 +20,7 @@ from kowai.errors import SourceMissing, Unavailable
 from kowai.storable import StorageFull
 
 SMALL = 1 << 20  # bytes that a disk gives sooner than another thread
+PIECE = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -45,7 +47,7 @@ class Bucket(WritableFileSystem):
         try:
             os.utime(self._resolve(path))
         except FileNotFoundError:
-            _write_whole(self._resolve(path), content)
+            _write_whole(self._resolve(path), BytesIO(content))
         return path
 
     def open(self, path: str) -> BinaryIO:
@@ -95,6 +97,10 @@ class Bucket(WritableFileSystem):
             raise Unavailable("Files could not be removed from the bucket.", operator=str(error)) from error
 
     async def write_path(self, path: str, content: bytes) -> None:
+        await to_thread.run_sync(_write_whole, self._resolve(path), BytesIO(content))
+
+    async def copy_to(self, path: str, content: BinaryIO) -> None:
+        """Write what is left of an open file, piece by piece. Raises StorageFull and Unavailable."""
         await to_thread.run_sync(_write_whole, self._resolve(path), content)
 
     def _resolve(self, path: str) -> Path:
@@ -123,13 +129,13 @@ def _remove_older(target: Path, moment: float) -> bool:
     return True
 
 
-def _write_whole(target: Path, content: bytes) -> None:
+def _write_whole(target: Path, content: BinaryIO) -> None:
     """Write beside the target and rename, so that neither a crash nor a full disk leaves half a file."""
     try:
         handle, name = _draft(target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                shutil.copyfileobj(content, file, PIECE)
             os.replace(name, target)
         except BaseException:
             os.unlink(name)

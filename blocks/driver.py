@@ -55,6 +55,13 @@ class Driver(psycopg.AsyncConnection[Any]):
                 await each.cursor.execute(cast("LiteralString", each.statement), each.values)
             yield
 
+    @asynccontextmanager
+    async def copying(self, query: LiteralString) -> AsyncGenerator[psycopg.AsyncCopy]:
+        """Run what is held, and give out the rows of a COPY one by one: neither end keeps them."""
+        await self.send()
+        async with self.cursor().copy(query) as copy:
+            yield copy
+
     @property
     def holds(self) -> bool:
         return bool(self._held)

@@ -5,13 +5,16 @@ import tempfile
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import file_digest
+from typing import BinaryIO, LiteralString, cast
 from uuid import UUID
 
 from anyio import to_thread
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import bucket, database
+from blocks.lender import driver_of
 from kowai import erasure
 from kowai.errors import NotFound, SourceMissing, Unavailable
 from kowai.settings import settings
@@ -19,7 +22,6 @@ from kowai.tenant_tables import SECRET_COLUMNS, tenant_tables
 from kowai.types import Value
 from tasks.step import step
 
-ROWS = 1_000
 PIECE = 1 << 20
 FOLDER = "exports"
 
@@ -39,26 +41,37 @@ class Export(Value):
 
 
 async def export_tenant(tenant_id: UUID) -> Export:
-    """Write the export into the tenant's folder of the bucket. Raises DeletedMeanwhile."""
-    rows, began = dict[str, int](), await _begun(tenant_id)
-    with tempfile.NamedTemporaryFile(suffix=".zip") as draft:
+    """Write the export into the tenant's folder of the bucket, a piece in memory at a time. Raises DeletedMeanwhile."""
+    began = await _begun(tenant_id)
+    with tempfile.TemporaryFile() as draft:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
             async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
-                for name in (table.name for table in tenant_tables()):
-                    hidden = "".join(f" - '{column}'" for column in SECRET_COLUMNS)
-                    found = await connection.stream(text(f'select (to_jsonb(t){hidden})::text from "{name}" t'))  # noqa: S608
-                    with archive.open(f"{name}.jsonl", "w", force_zip64=True) as lines:
-                        rows[name] = 0
-                        async for part in found.scalars().partitions(ROWS):
-                            rows[name] += len(part)
-                            await to_thread.run_sync(lines.write, "".join(f"{row}\n" for row in part).encode())
+                rows = {table.name: await _add_rows(archive, table.name, connection) for table in tenant_tables()}
             files = await to_thread.run_sync(_add_files, archive, tenant_id)
+        size = draft.tell()
         draft.seek(0)
-        content = await to_thread.run_sync(draft.read)
-    name = sha256(content).hexdigest()
-    await _keep(f"{tenant_id}/{FOLDER}/{name}", content, tenant_id, began)
+        name = (await to_thread.run_sync(file_digest, draft, "sha256")).hexdigest()
+        draft.seek(0)
+        await _keep(f"{tenant_id}/{FOLDER}/{name}", draft, tenant_id, began)
     kept_until = datetime.now(UTC) + timedelta(days=settings().export_days)
-    return Export(name=name, kept_until=kept_until, bytes=len(content), rows=rows, files=files)
+    return Export(name=name, kept_until=kept_until, bytes=size, rows=rows, files=files)
+
+
+async def _add_rows(archive: zipfile.ZipFile, table: str, connection: AsyncConnection) -> int:
+    """Add a table as JSON Lines, without its secrets, and return how many rows it has."""
+    hidden = "".join(f" - '{column}'" for column in SECRET_COLUMNS)
+    told = cast("LiteralString", f'copy (select (to_jsonb(t){hidden})::text from "{table}" t) to stdout')  # noqa: S608
+    count, piece, size = 0, list[str](), 0
+    with archive.open(f"{table}.jsonl", "w", force_zip64=True) as lines:
+        async with driver_of(connection).copying(told) as copied:
+            async for (row,) in copied.rows():
+                count, size = count + 1, size + len(row)
+                piece.append(f"{row}\n")
+                if size > PIECE:
+                    await to_thread.run_sync(lines.write, "".join(piece).encode())
+                    piece, size = [], 0
+        await to_thread.run_sync(lines.write, "".join(piece).encode())
+    return count
 
 
 async def _begun(tenant_id: UUID) -> datetime:
@@ -68,13 +81,13 @@ async def _begun(tenant_id: UUID) -> datetime:
         return (await connection.execute(text("select clock_timestamp()"))).scalar_one()
 
 
-async def _keep(path: str, content: bytes, tenant_id: UUID, began: datetime) -> None:
+async def _keep(path: str, content: BinaryIO, tenant_id: UUID, began: datetime) -> None:
     """Put the export where a deletion that begins from now on finds it."""
     async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
         await connection.execute(text(erasure.SHARE))
         if await connection.scalar(text(erasure.DELETED_SINCE), {"began": began}):
             raise DeletedMeanwhile("Something was deleted while the export was made: export again.")
-        await bucket().write_path(path, content)
+        await bucket().copy_to(path, content)
 
 
 def _add_files(archive: zipfile.ZipFile, tenant_id: UUID) -> int:

@@ -56,7 +56,9 @@ def export_tenant(
     path = one_of(TENANTS, tenant, "name", url, key)
     with Api(url, key) as api:
         export = api.post(f"{path}/export")
-        to.write_bytes(api.download(f"{path}/exports/{export['name']}", {}))
+        with api.stream("GET", f"{path}/exports/{export['name']}") as content, to.open("wb") as file:
+            for piece in content.iter_bytes():
+                file.write(piece)
     typer.echo(f"{sum(export['rows'].values()):,} rows and {export['files']:,} files are in {to}.")
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import time
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,7 +19,7 @@ from kowai.settings import settings
 from kowai.tables.ingestion import Source
 from kowai.tenant_tables import tenant_tables
 from kowai.types import Question
-from tasks.export_tenant import sweep_exports
+from tasks.export_tenant import export_tenant, sweep_exports
 from tasks.hosting import suspend_tenant
 from tasks.receive import Inquiry, receive_query
 from tasks.remove import sweep_bucket
@@ -87,6 +88,26 @@ async def test_an_export_holds_every_table_and_file_and_no_secret(
     assert [json.loads(line)["uri"] for line in archive.read("source.jsonl").splitlines()] == ["mine"]
     assert "digest" not in json.loads(archive.read("api_key.jsonl").splitlines()[0])
     assert [archive.read(name) for name in archive.namelist() if name.startswith("files/")] == [b"an original"]
+
+
+async def test_an_export_takes_no_more_memory_than_a_piece_of_it(people: People, tenant: UUID) -> None:
+    for _ in range(2):
+        await bucket().put(tenant, os.urandom(16 << 20))
+    long = text("""
+    insert into event (tenant_id, subject, kind, payload)
+    select :tenant, :tenant, 'long', jsonb_build_object('text', repeat(md5(n::text), 10000))
+    from generate_series(1, 60) n
+    """)
+    async with people.database.transaction(tenant) as connection:
+        await connection.execute(long, {"tenant": tenant})
+    await export_tenant(tenant)  # what is imported and compiled but once is no part of it
+    tracemalloc.start()
+    export = await export_tenant(tenant)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert export.bytes > 32 << 20
+    assert export.rows["event"] == 60
+    assert most < 8 << 20
 
 
 async def test_an_export_is_kept_as_long_as_it_says_and_is_in_no_other_export(people: People, tenant: UUID) -> None:

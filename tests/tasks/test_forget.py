@@ -196,7 +196,7 @@ async def test_no_export_holds_a_deleted_document(store: Database, tenant: UUID)
     await export_tenant(tenant)
     assert (await forget("minerals.txt", tenant)).counts["exports"] == 1
     with pytest.raises(DeletedMeanwhile):
-        await exporting._keep(f"{tenant}/exports/{'a' * 64}", b"", tenant, began)
+        await exporting._keep(f"{tenant}/exports/{'a' * 64}", BytesIO(), tenant, began)
     await remove_originals(tenant)
     assert not [path for path in bucket().folder.rglob("*") if path.is_file()]
 
