@@ -36,6 +36,7 @@ FILES = {
     "broken.pdf": "%PDF-1.7 and nothing more",
 }
 QUESTIONS = ["How long is green tea steeped?", "How hot is the water for coffee?", "Who is the king?"]
+# A confidence comes from products of float32, whose last digits depend on where a process keeps its arrays.
 STORED = {
     "documents": """select external_id, title, media_type, content_type, language, version, content_hash
         from document where tenant_id = %s order by external_id""",
@@ -47,7 +48,7 @@ STORED = {
         where chunk.tenant_id = %s order by external_id, ordinal""",
     "ends": "select external_id, state, cause from ingestion_item where tenant_id = %s order by external_id",
     "answers": """select query.text, persona, status, refusal, answer.text, abstained, model, fallback, cost, usage,
-            round(confidence::numeric, 9), jsonb_path_query_array(citations, '$[*].quote'), persona_version
+            round(confidence::numeric, 6), jsonb_path_query_array(citations, '$[*].quote'), persona_version
         from query left join answer on query_id = query.id
         where query.tenant_id = %s order by query.text, persona, query.id""",
     "items": "select ordinal, persona, state, cause, attempts from batch_item where tenant_id = %s order by 1, 2",
