@@ -166,11 +166,12 @@ join size using (no) join new using (no) order by term, id
 
 # A tenant that has grown large takes as many of its first vectors into the graph as it adds, until none are outside.
 ENTER_GRAPH = f"""
-update chunk_vector set in_graph = true where (chunk_id, space_id) in (
+with first as materialized (
   select chunk_id, space_id from chunk_vector
   where {IN_GRAPH} and tenant_id = (select current_tenant()) and space_id = %(space_id)s and not in_graph
   limit %(most)s for update skip locked
 )
+update chunk_vector set in_graph = true where (chunk_id, space_id) in (select chunk_id, space_id from first)
 """
 
 # The vectors of texts that the tenant's knowledge holds already.

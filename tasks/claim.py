@@ -70,10 +70,11 @@ async def claim(ingestion_id: UUID, tenant_id: UUID, limit: int) -> list[Item]:
     store, me, by = await database(), await own_number(), col(Row.claimed_by)
     abandoned = and_(col(Row.state) == "running", or_(by.is_(None), and_(by.is_distinct_from(me), ~func.at_work(by))))
     waiting = (col(Row.ingestion_id) == ingestion_id, or_(col(Row.state) == "queued", abandoned))
-    next_items = select(col(Row.id)).where(*waiting).order_by(col(Row.created_at), col(Row.id))
+    next_items = select(col(Row.id)).where(*waiting).order_by(col(Row.created_at), col(Row.id)).limit(limit)
+    locked = next_items.with_for_update(skip_locked=True).cte("locked")  # PostgreSQL may run a subquery again and again
     claimed = (
         update(Row)
-        .where(col(Row.id).in_(next_items.limit(limit).with_for_update(skip_locked=True)))
+        .where(col(Row.id).in_(select(locked.c.id)))
         .values(state="running", claimed_at=datetime.now(UTC), claimed_by=me, attempts=Row.attempts + 1)
         .returning(col(Row.id), col(Row.uri), col(Row.details), col(Row.attempts))
     )

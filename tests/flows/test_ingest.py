@@ -10,7 +10,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import update
+from psycopg import sql
+from sqlalchemy import make_url, update
 
 from blocks import connections
 from blocks.database import Database
@@ -164,6 +165,21 @@ async def test_two_workers_never_hold_the_same_item(store: Database, tenant: UUI
         batches.append(await claim(ingestion_id, tenant, 30))  # a claim may skip what another holds for a moment
     taken = [item.id for batch in batches for item in batch]
     assert len(taken) == len(set(taken)) == 30
+
+
+async def test_no_more_is_claimed_than_wanted_however_postgresql_joins(
+    store: Database, database_url: str, tenant: UUID, folder: Path
+) -> None:
+    for number in range(30):
+        (folder / f"{number}.md").write_text(f"Number {number}.")
+    ingestion_id = await receive_ingestion([{"uri": str(folder)}], tenant)
+    await accept(ingestion_id, tenant)
+    name = sql.Identifier(str(make_url(database_url).database))
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        for way in ("hashjoin", "mergejoin", "material", "hashagg", "memoize", "sort", "indexscan", "bitmapscan"):
+            owner.execute(sql.SQL("alter database {} set {} = off").format(name, sql.Identifier(f"enable_{way}")))
+    await store.close()  # what is opened from now on plans so
+    assert len(await claim(ingestion_id, tenant, 4)) == 4
 
 
 async def test_items_are_taken_over_when_their_run_has_ended_and_not_before(
