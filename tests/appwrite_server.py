@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 
 from blocks.appwrite import Appwrite
 from tests import appwrite_contract, appwrite_files, appwrite_tables
-from tests.serving import free_address, served
+from tests.serving import served
 
 SECRET = "s" * 40
 PREFIX = "/v1"
@@ -193,9 +193,8 @@ def refused(error: Refusal) -> Response:
 @contextmanager
 def serving() -> Iterator[AppwriteServer]:
     """Serve in a thread until the block ends; what broke the contract meanwhile fails the test."""
-    url, port = free_address()
-    server = AppwriteServer(url)
-    with served(application(server), port):
+    server = AppwriteServer("")
+    with served(application(server)) as server.url:
         yield server
     assert server.faults == []
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from blocks.language_model import Target
-from tests.serving import free_address, served
+from tests.serving import served
 
 ANSWER = "[[ ## answer ## ]]\nParis, of course\n\n[[ ## completed ## ]]"
 VLLM = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens in the messages."
@@ -102,7 +102,15 @@ async def pieces(server: ModelServer, act: Act, model: str) -> AsyncIterator[str
 @contextmanager
 def serving() -> Iterator[ModelServer]:
     """Serve in a thread of this process until the block ends."""
-    url, port = free_address()
-    server = ModelServer(url)
-    with served(application(server), port):
+    server = ModelServer("")
+    with served(application(server)) as server.url:
         yield server
+
+
+async def silence(server: ModelServer) -> int:
+    """Wait until the server has sent nothing for half a second; return how many pieces it ever sent."""
+    while True:
+        sent = server.sent_pieces
+        await asyncio.sleep(0.5)
+        if server.sent_pieces == sent:
+            return sent

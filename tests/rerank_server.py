@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from blocks.reranker import Reranker
-from tests.serving import free_address, served
+from tests.serving import served
 
 
 @dataclass
@@ -52,7 +52,6 @@ def application(server: RerankServer) -> FastAPI:
 
 @contextmanager
 def serving_reranker() -> Generator[RerankServer]:
-    url, port = free_address()
-    server = RerankServer(url)
-    with served(application(server), port):
+    server = RerankServer("")
+    with served(application(server)) as server.url:
         yield server

@@ -38,14 +38,6 @@ class Prompt(uvicorn.Server):
         return f"{scheme}://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
 
 
-def free_address() -> tuple[str, int]:
-    """Return a URL of this machine that nobody serves yet, and its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return f"http://127.0.0.1:{port}", port
-
-
 @contextmanager
 def served(application: Any, port: int = 0, log_level: str = "error") -> Generator[str]:
     """Serve in a thread until the block ends; yield the URL."""

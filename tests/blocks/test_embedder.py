@@ -65,7 +65,7 @@ class Endpoint(BaseHTTPRequestHandler):
         if script == "zero":
             vectors[0] = [0.0, 0.0, 0.0]
         if script == "slow":
-            time.sleep(0.5)
+            time.sleep(2.0)
         data = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
         reply = b"no json" if script == "garbage" else json.dumps({"data": data[::-1]}).encode()
         self.send_response(script if isinstance(script, int) else 200)

@@ -119,6 +119,7 @@ async def test_a_document_that_takes_too_long_is_given_up_and_the_next_is_read()
     reader = Reader(children=1, seconds=0.5)
     with pytest.raises(ReaderTimeout, match=r"within 0\.5 seconds"):
         await reader.read(SLOW, "slow.html")
+    reader._seconds = 60.0  # pyright: ignore[reportPrivateUsage]
     assert (await reader.read(pdf("Text."), "a.pdf")).text == "Text."
     reader.close()
 

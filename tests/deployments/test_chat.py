@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.deployments.conftest import TEA, Shim
-from tests.model_server import Act, ModelServer
+from tests.model_server import Act, ModelServer, silence
 
 GREEN = "How long is green tea steeped?"
 SPOKEN = "Green tea is steeped for three minutes [1]. It was invented by penguins [2]."
@@ -130,7 +131,7 @@ async def test_a_client_that_comes_back_misses_nothing_and_hears_nothing_twice(
     assert done.status_code == 204
 
 
-async def test_a_client_that_goes_away_stops_the_spending_within_a_second(
+async def test_a_client_that_goes_away_stops_the_spending(
     shim: Shim, use: Use, model_server: ModelServer, database_url: str
 ) -> None:
     use(model_server.target(price="100", max_output_tokens=400), request_limit="5")
@@ -141,11 +142,9 @@ async def test_a_client_that_goes_away_stops_the_spending_within_a_second(
                 if told.event == "text":
                     break
         query_id = response.headers["x-query-id"]
-        await asyncio.sleep(1.0)
-        sent = model_server.sent_pieces
-        await asyncio.sleep(0.5)
-        assert model_server.sent_pieces == sent < 200
-        answer = (await client.get(f"/api/v1/query/{query_id}")).json()
+        assert await silence(model_server) < 200
+        while (answer := (await client.get(f"/api/v1/query/{query_id}")).json())["status"] == "running":
+            await asyncio.sleep(0.05)
         rest = await everything(client, "GET", f"/api/v1/chat/{query_id}/events")
     assert (answer["status"], answer["error"]["code"]) == ("stopped", "stopped")
     assert rest[-1].data["status"] == "stopped"
@@ -157,14 +156,15 @@ async def test_a_client_that_goes_away_stops_the_spending_within_a_second(
 async def test_an_answer_goes_on_while_somebody_else_listens(shim: Shim, use: Use, model_server: ModelServer) -> None:
     use(model_server.target())
     model_server.default = Act(content=REPLY, drip=0.15)
-    async with shim.client() as client:
+    async with shim.client() as client, AsyncExitStack() as elsewhere:
         async with client.stream("POST", "/api/v1/chat", json={"query": GREEN}) as response:
             path = f"/api/v1/chat/{response.headers['x-query-id']}/events"
-            other = asyncio.create_task(everything(client, "GET", path))
+            other = events(await elsewhere.enter_async_context(client.stream("GET", path)))
+            await anext(other)
             async for told in events(response):
                 if told.event == "text":
                     break
-        assert (await other)[-1].data["status"] == "done"
+        assert [told async for told in other][-1].data["status"] == "done"
 
 
 async def test_a_failing_model_ends_the_stream_with_the_failure(

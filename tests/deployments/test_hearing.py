@@ -19,7 +19,7 @@ from deployments.commands.api import Api, Refused
 from deployments.commands.hearing import hear
 from kowai.errors import Unavailable
 from tests.deployments.conftest import Shim
-from tests.model_server import Act, ModelServer
+from tests.model_server import Act, ModelServer, silence
 
 Use = Callable[..., None]
 
@@ -72,10 +72,7 @@ async def test_ctrl_c_stops_the_spending(shim: Shim, use: Use, model_server: Mod
     asking.send_signal(signal.SIGINT)
     _, err = await asking.communicate()
     assert (asking.returncode, err) == (130, b"Stopped: nothing more is spent on this answer.\n")
-    await asyncio.sleep(1.0)
-    sent = model_server.sent_pieces
-    await asyncio.sleep(0.5)
-    assert model_server.sent_pieces == sent < 100
+    assert await silence(model_server) < 100
 
 
 async def test_on_a_terminal_words_make_room_for_the_checked_answer(

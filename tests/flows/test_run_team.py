@@ -339,7 +339,7 @@ async def test_a_cancelled_team_ends_with_what_it_has_and_spends_nothing_more(
 ) -> None:
     use(model_server.target(price="1"))
     model_server.default = Act(content=GREEN)
-    model_server.script = [Act(content=GREEN), Act(content=GREEN, delay=30)]
+    model_server.script = [Act(content=GREEN), Act(content=GREEN, delay=240)]
     steps = [{"id": "first", "persona": "analyst"}, {"id": "side", "persona": "analyst", "needs": ["first"]}]
     steps += [{"id": "last", "persona": "analyst", "needs": ["side"]}]
     team_id = await receive_team(Assignment(QUESTION, {"steps": steps}), tea)
@@ -347,7 +347,7 @@ async def test_a_cancelled_team_ends_with_what_it_has_and_spends_nothing_more(
     while len(model_server.asked) < 2:
         await asyncio.sleep(0.05)
     await cancel_team(team_id, tea, "Ada")
-    team = await asyncio.wait_for(working, 10)
+    team = await asyncio.wait_for(working, 120)
     assert (team.status, team.cause) == ("cancelled", "cancelled")
     assert str(team.sentence).startswith("Cancelled by Ada: no answer, but results of ")
     assert [(step.state, step.cause) for step in team.steps] == [

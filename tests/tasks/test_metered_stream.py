@@ -12,7 +12,7 @@ import pytest
 from kowai.errors import BudgetExhausted, ModelFailed
 from kowai.types import Reply
 from tasks import metered
-from tests.model_server import Act, ModelServer
+from tests.model_server import Act, ModelServer, silence
 
 Use = Callable[..., Any]
 Read = Callable[[], Any]
@@ -57,7 +57,7 @@ async def test_a_stream_told_before_is_told_again_for_nothing(
     assert (day()["spent"], day()["replays"]) == (Decimal("0.11"), 1)
 
 
-async def test_a_reader_who_leaves_stops_the_spending_within_a_second(
+async def test_a_reader_who_leaves_stops_the_spending(
     books: str, tenant: UUID, use: Use, model_server: ModelServer, day: Read, calls: Read
 ) -> None:
     use(model_server.target(price="1000", max_output_tokens=100), request_limit="5")
@@ -66,10 +66,9 @@ async def test_a_reader_who_leaves_stops_the_spending_within_a_second(
     asking = asyncio.create_task(metered.ask(Story, {"topic": "sea"}, tenant, hear=lambda _: spoken.set()))
     await spoken.wait()
     asking.cancel()
-    await asyncio.sleep(1.0)
-    sent = model_server.sent_pieces
-    await asyncio.sleep(0.5)
-    assert model_server.sent_pieces == sent < 60
+    assert await silence(model_server) < 60
+    while calls()[0]["state"] == "reserved":
+        await asyncio.sleep(0.05)
     (call,) = calls()
     assert (call["state"], call["cost"]) == ("void", None)
     assert 0 < call["charged"] <= call["reserved"]

@@ -52,7 +52,7 @@ async def test_a_request_that_finds_the_database_locked_is_repeated_soon(monkeyp
     internals.retry_soon()
     with handled(Locked) as server:
         url = f"http://127.0.0.1:{server.server_port}/api"
-        async with asyncio.timeout(1.5), PrefectHttpxAsyncClient() as client:
+        async with asyncio.timeout(4), PrefectHttpxAsyncClient() as client:
             assert (await client.get(url)).status_code == 200
         assert Locked.asked == 3
         Locked.asked = 0
