@@ -29,8 +29,10 @@ async def flags_of(tenant_id: UUID) -> Mapping[str, Flag]:
     """Return the tenant's flags by name, which may be ten seconds old."""
     known = known_flags(tenant_id)
     if known is None:
+        reading = _known[tenant_id] = Known({}, -FRESH_SECONDS)
         known = await list_flags(tenant_id)
-        _known[tenant_id] = Known(known, time.monotonic())
+        if _known.get(tenant_id) is reading:  # or they were changed meanwhile
+            _known[tenant_id] = Known(known, time.monotonic())
     return known
 
 

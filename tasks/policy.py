@@ -29,7 +29,10 @@ async def policy_of(tenant_id: UUID) -> GuardPolicy:
     """Return the tenant's policy; its switches may be ten seconds old, so that no question waits for them."""
     known = _known.get(tenant_id)
     if known is None or time.monotonic() - known.read_at > FRESH_SECONDS:
-        known = _known[tenant_id] = Known(tuple(await own_switches(tenant_id)), time.monotonic())
+        reading = _known[tenant_id] = Known((), -FRESH_SECONDS)
+        known = Known(tuple(await own_switches(tenant_id)), time.monotonic())
+        if _known.get(tenant_id) is reading:  # or they were changed meanwhile
+            _known[tenant_id] = known
     return (await policy()).rules().overridden(known.switches)
 
 

@@ -1,9 +1,13 @@
 """A real PostgreSQL for every test that needs one, and a barrier around all of them."""
 
+import math
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -42,6 +46,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, lest one of them runs alone at the end."""
     place = {f"test_{name}": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin no test in the last minute of a day (UTC): what it spends would be of two days."""
+    now = datetime.now(UTC)
+    if (left := (now + timedelta(minutes=1)).replace(hour=0, minute=0, second=0, microsecond=0) - now) > timedelta(0):
+        time.sleep(left.total_seconds())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test find no settings, blocks or open circuits of the tests before it, and Prefect be asked for none."""
+    settings.cache_clear()
+    if connections := sys.modules.get("blocks.connections"):
+        absent = connections.Known(None, math.inf)
+        kinds = (*connections.STANDING, connections.Appwrite, connections.Database)
+        monkeypatch.setattr(connections, "_known", dict.fromkeys(kinds, absent))
+    for module in ("blocks.engines", "blocks.reranker", "tasks.toolbox"):
+        if module in sys.modules:
+            sys.modules[module]._circuits.clear()
 
 
 def memory() -> Path | None:

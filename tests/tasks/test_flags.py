@@ -13,7 +13,7 @@ from kowai.errors import NotFound
 from kowai.flags import Flag
 from tasks import flags
 from tasks.flag_provider import DatabaseProvider
-from tasks.flags import remove_flag, save_flag
+from tasks.flags import flags_of, list_flags, remove_flag, save_flag
 
 BETA = {"name": "beta", "variants": {"on": True, "off": False}, "default": "off"}
 ADMINS = {"roles": ["admin"], "shares": {"on": 100}}
@@ -62,6 +62,20 @@ async def test_a_changed_flag_is_another_at_once_and_a_removed_one_is_gone(
     assert not await client.get_boolean_value_async("beta", False, caller(tenant))
     with pytest.raises(NotFound):
         await remove_flag("beta", tenant)
+
+
+async def test_a_flag_that_changes_while_it_is_read_is_read_again(
+    store: Database, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(tenant_id: UUID) -> dict[str, Flag]:
+        found = await list_flags(tenant_id)
+        await save_flag(Flag.model_validate(BETA), tenant_id)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(flags, "list_flags", slow)
+        assert await flags_of(tenant) == {}
+    assert list(await flags_of(tenant)) == ["beta"]
 
 
 async def test_a_value_of_another_type_and_a_context_without_tenant_are_the_default(
