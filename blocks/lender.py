@@ -26,6 +26,7 @@ READY = 2  # connections that stay open, for whoever comes next
 class Lent(NamedTuple):
     connection: AsyncConnection
     driver: Driver
+    opened: int  # how often the lender had been closed
 
 
 class Lender:
@@ -39,6 +40,7 @@ class Lender:
         self._resting = list[Lent]()
         self._places = asyncio.Semaphore(2 * kept)
         self._closing = set[asyncio.Task[None]]()
+        self._closed = 0
         self._spare = 0  # that nobody has needed since they are watched
         self._watch: asyncio.TimerHandle | None = None
 
@@ -62,7 +64,7 @@ class Lender:
         connection = await self.engine.connect()
         driver = cast(Driver, (await connection.get_raw_connection()).driver_connection)
         connection.info[DRIVER] = driver
-        return Lent(connection, driver)
+        return Lent(connection, driver, self._closed)
 
     async def _undo(self, lent: Lent) -> None:
         """Roll back even if the borrower is cancelled meanwhile."""
@@ -78,12 +80,13 @@ class Lender:
         await asyncio.shield(task)
 
     async def _take_back(self, lent: Lent) -> None:
-        if lent.driver.is_at_rest() and not lent.connection.invalidated and len(self._resting) < self._kept:
+        usable = lent.opened == self._closed and lent.driver.is_at_rest()
+        if usable and not lent.connection.invalidated and len(self._resting) < self._kept:
             self._resting.append(lent)
             self._watch_resting()
             return
         with suppress(psycopg.Error, SQLAlchemyError):
-            if not lent.driver.is_at_rest():
+            if not usable:
                 await lent.connection.invalidate()
             await lent.connection.close()
 
@@ -104,7 +107,8 @@ class Lender:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close what nobody has borrowed."""
+        """Close what nobody has borrowed, and what somebody has as soon as it comes back."""
+        self._closed += 1
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None

@@ -79,6 +79,17 @@ async def test_a_session_that_the_server_has_ended_is_replaced(store: Database, 
     assert await session(store, tenant) != used
 
 
+async def test_what_is_lent_when_all_is_closed_is_closed_as_it_comes_back(
+    store: Database, tenant: UUID, owner_url: str
+) -> None:
+    async with store.transaction(tenant) as connection:
+        used = await connection.scalar(SESSION) or 0
+        await store.close()
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        while _open_of(owner, [used]):
+            await asyncio.sleep(0.05)
+
+
 async def test_more_transactions_than_there_are_connections_take_turns(store: Database, tenant: UUID) -> None:
     small = Database(url=store.url, pool_size=1)
     try:
