@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import hypothesis
@@ -40,6 +40,18 @@ DURABILITY = ("fsync = off", "full_page_writes = off", "max_wal_size = '128MB'")
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist what the environment was: it inherits what is left of it here."""
+    node.workerinput["outside"] = barrier.OUTSIDE
+
+
+def pytest_configure(config: Any) -> None:
+    if told := getattr(config, "workerinput", None):
+        barrier.OUTSIDE.clear()
+        barrier.OUTSIDE.update(told["outside"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from dspy import lm15
 
 from blocks.discovery import PROVIDERS, keyed_targets
 from blocks.engines import AsyncFailover
-from tests.barrier import PAID, PROXIES, Barred, strip
+from tests.barrier import NOBODY, OUTSIDE, PAID, PROXIES, Barred, strip
 
 ENDPOINTS = [provider.endpoint for provider in PROVIDERS]
 CHILD = """
@@ -65,6 +65,10 @@ def test_a_child_process_is_sent_to_a_proxy_where_nobody_listens(endpoint: str) 
     ran = subprocess.run([sys.executable, "-c", CHILD, endpoint], capture_output=True, text=True)
     assert ran.stdout.strip() == "ConnectionRefusedError"
     assert urllib.request.proxy_bypass("127.0.0.1")
+
+
+def test_what_fetches_packages_gets_the_environment_as_it_was_in_workers_of_pytest_too() -> None:
+    assert NOBODY not in OUTSIDE.values()
 
 
 def test_no_key_is_left_to_pay_with() -> None:

@@ -16,7 +16,7 @@ async def test_the_ai_sdk_holds_a_cited_conversation(shim: Shim) -> None:
     folder = await asyncio.to_thread(node_packages.installed)
     command = ["node", "conversation.mjs", f"{shim.url}/v1", shim.key]
     ran = await asyncio.to_thread(
-        subprocess.run, command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        subprocess.run, command, cwd=folder, capture_output=True, text=True, timeout=240, check=False
     )
     assert ran.returncode == 0, ran.stderr
     said = json.loads(ran.stdout)

@@ -27,7 +27,7 @@ MAKE = (sys.executable, "-m", "deployments.local.cluster")
 FINISHED = ("PG_VERSION", "global/pg_control", "base/1/PG_VERSION", "base/5/PG_VERSION")
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came to pass"

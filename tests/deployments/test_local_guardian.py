@@ -32,7 +32,7 @@ sleep = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
 children = [Child(name, sleep, lambda: dict(os.environ)) for name in ("first", "second")]
 supervisor = Supervisor(children, place, PlainDisplay())
 with stop_requests() as requests, guarded(place), stopped_afterwards(supervisor, requests):
-    supervisor.start_all(requests.wanted, 20)
+    supervisor.start_all(requests.wanted, 120)
     supervisor.enter("ready")
     while not requests.wanted():
         supervisor.tick()
@@ -40,7 +40,7 @@ with stop_requests() as requests, guarded(place), stopped_afterwards(supervisor,
 """
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came to pass"
@@ -90,7 +90,7 @@ def test_what_outlives_supervisor_and_guardian_is_stopped_by_the_next_start(plac
 def test_a_request_to_stop_stops_everything_in_order(place: Layout, number: signal.Signals) -> None:
     process, family = start_supervisor(place)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert said.index("Stopping second") < said.index("Stopping first")
     assert all(map(gone, family))

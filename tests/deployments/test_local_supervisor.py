@@ -70,7 +70,7 @@ def never() -> bool:
 
 
 def tick_until(supervisor: Supervisor, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it never came to pass"
         supervisor.tick()
@@ -81,7 +81,7 @@ def test_a_child_starts_only_when_all_it_waits_for_are_up(supervised: Callable[.
     supervisor = supervised(
         child("prepare", "print('done')", once=True), child("server", after=("prepare",)), child("other")
     )
-    assert supervisor.start_all(never, limit=20)
+    assert supervisor.start_all(never, limit=120)
     assert heard.order.index("ready prepare") < heard.order.index("start server")
     assert heard.order.index("start other") < heard.order.index("ready prepare")
 
@@ -101,7 +101,7 @@ def test_a_child_counts_as_ready_when_its_check_says_so(
 
 def test_what_runs_is_written_down_with_pid_and_birth(supervised: Callable[..., Supervisor], place: Layout) -> None:
     supervisor = supervised(child("server", port=1234, url="http://127.0.0.1:1234"))
-    supervisor.start_all(never, limit=20)
+    supervisor.start_all(never, limit=120)
     record = read_record(place.record)
     assert record
     assert record.pid == os.getpid()
@@ -114,7 +114,7 @@ def test_a_child_that_dies_is_started_again_and_the_restart_is_counted(
     supervised: Callable[..., Supervisor], place: Layout, heard: Heard
 ) -> None:
     supervisor = supervised(child("server"))
-    supervisor.start_all(never, limit=20)
+    supervisor.start_all(never, limit=120)
     member = supervisor.members["server"]
     assert member.popen
     first = member.popen.pid
@@ -153,14 +153,14 @@ def test_a_child_that_cannot_be_launched_is_tried_again_and_brings_nobody_down(
             raise refusal
 
     supervisor = supervised(child("fine"), child("unlucky", prepare=prepare))
-    assert supervisor.start_all(never, limit=20)
+    assert supervisor.start_all(never, limit=120)
     assert heard.sentences[0].startswith("unlucky could not be started: disk full; next try in")
 
 
 def test_a_start_that_cannot_succeed_ends_with_the_cause_in_one_sentence(supervised: Callable[..., Supervisor]) -> None:
     supervisor = supervised(child("schema", "raise SystemExit('error: out of disk')", once=True))
     with pytest.raises(CannotStart, match=r"cannot start: schema ended with code 1: error: out of disk .*log: "):
-        supervisor.start_all(never, limit=20)
+        supervisor.start_all(never, limit=120)
 
 
 def test_a_start_that_takes_too_long_names_what_is_missing(supervised: Callable[..., Supervisor]) -> None:
@@ -170,7 +170,7 @@ def test_a_start_that_takes_too_long_names_what_is_missing(supervised: Callable[
 
 
 def test_a_request_to_stop_ends_the_start(supervised: Callable[..., Supervisor]) -> None:
-    assert supervised(child("late", is_ready=lambda _: False)).start_all(lambda: True, limit=20) is False
+    assert supervised(child("late", is_ready=lambda _: False)).start_all(lambda: True, limit=120) is False
 
 
 def test_children_stop_last_first_and_each_before_the_next(
@@ -194,7 +194,7 @@ def test_children_stop_last_first_and_each_before_the_next(
         for one in children
     ]
     supervisor = supervised(*children)
-    supervisor.start_all(never, limit=20)
+    supervisor.start_all(never, limit=120)
     supervisor.stop_all(never)
     assert diary.read_text() == "cba"
     assert heard.sentences == ["Stopping c ...", "Stopping b ...", "Stopping a ..."]
@@ -215,7 +215,7 @@ def test_a_child_that_ignores_the_request_is_killed_with_its_own_children(
     """
     log = place.log("stubborn")
     supervisor = supervised(child("stubborn", code, is_ready=lambda _: log.read_text().endswith("\n")))
-    supervisor.start_all(never, limit=20)
+    supervisor.start_all(never, limit=120)
     inner = psutil.Process(int(log.read_text()))
     supervisor.stop_all(hurry=lambda: True)
     assert not supervisor.members["stubborn"].runs
@@ -224,7 +224,7 @@ def test_a_child_that_ignores_the_request_is_killed_with_its_own_children(
 
 def test_children_are_out_of_reach_of_the_terminals_ctrl_c(supervised: Callable[..., Supervisor]) -> None:
     supervisor = supervised(child("server"))
-    supervisor.start_all(never, limit=20)
+    supervisor.start_all(never, limit=120)
     member = supervisor.members["server"]
     assert member.popen
     assert os.getpgid(member.popen.pid) == member.popen.pid != os.getpgid(0)

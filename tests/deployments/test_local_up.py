@@ -19,7 +19,7 @@ from deployments.local.record import StackRecord, read_record
 from deployments.local.secret_files import read_secret
 from tests.conftest import quick_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 NAMES = ["postgres", "prefect", "worker", "shim"]
 
@@ -38,7 +38,7 @@ class Installation:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "deployments.cli", *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=240, cwd=ROOT)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=600, cwd=ROOT)
 
     def record(self) -> StackRecord:
         record = read_record(self.place.record)

@@ -15,7 +15,7 @@ from tests.flows.conftest import TEA
 from tests.flows.test_optimise import CASES, QUESTION, Pupil
 from tests.model_server import ModelServer, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CONFIGURE = """
 import sys
 from blocks.language_model import LanguageModel, Target

@@ -67,7 +67,7 @@ def aimock() -> Iterator[Aimock]:
             time.sleep(0.1)
     yield mock
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 async def ask(tenant: UUID, topic: str) -> Reply:

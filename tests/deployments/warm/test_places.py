@@ -48,9 +48,11 @@ STORED = {
         where chunk.tenant_id = %s order by external_id, ordinal""",
     "ends": "select external_id, state, cause from ingestion_item where tenant_id = %s order by external_id",
     "answers": """select query.text, persona, status, refusal, answer.text, abstained, model, fallback, cost, usage,
-            round(confidence::numeric, 6), jsonb_path_query_array(citations, '$[*].quote'), persona_version
+            jsonb_path_query_array(citations, '$[*].quote'), persona_version
         from query left join answer on query_id = query.id
         where query.tenant_id = %s order by query.text, persona, query.id""",
+    "confidences": """select confidence from query left join answer on query_id = query.id
+        where query.tenant_id = %s and confidence is not null order by query.text, persona, confidence""",
     "items": "select ordinal, persona, state, cause, attempts from batch_item where tenant_id = %s order by 1, 2",
 }
 
@@ -90,7 +92,10 @@ def assert_the_same(url: str, one: UUID, other: UUID) -> None:
     here, there = stored(url, one), stored(url, other)
     assert all(here.values()), "a comparison of nothing proves nothing"
     for name, rows in here.items():
-        assert there[name] == rows, name
+        if name == "confidences":
+            assert [each for (each,) in there[name]] == pytest.approx([each for (each,) in rows], abs=1e-6)
+        else:
+            assert there[name] == rows, name
 
 
 @pytest.fixture
