@@ -69,6 +69,11 @@ async def embedder(name: str = NAME) -> Embedder:
     return block or Embedder()
 
 
+def known_embedders() -> list[Embedder]:
+    """Return the embedder blocks that this process has worked with."""
+    return [known.block for known in _known.values() if isinstance(known.block, Embedder)]
+
+
 async def language_model() -> LanguageModel:
     return await _current(LanguageModel) or LanguageModel()
 

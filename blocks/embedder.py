@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.embedding_endpoint import Endpoint
+from blocks.embedding_endpoint import Embedded, Endpoint
 from blocks.kept_states import KeptStates
 from blocks.mapped_files import let_go
 from kowai.embedding.checkpoint import Checkpoint, bundled, read_checkpoint
@@ -112,6 +113,17 @@ class Embedder(Block):
     )
     batch_size: int = Field(default=64, gt=0, le=2048, title="Batch size", description="Texts per call of an endpoint.")
     timeout_seconds: float = Field(default=60.0, gt=0, title="Timeout", description="Seconds to wait for one call.")
+    price: Decimal | None = Field(
+        default=None,
+        ge=0,
+        title="Price",
+        description="For 'openai': US dollars per million tokens; 0 for a model of your own; empty: as published.",
+    )
+    allow_unknown_price: bool = Field(
+        default=False,
+        title="Allow an unknown price",
+        description="Call it although no price is known: such calls cannot be counted against a limit.",
+    )
     query_prefix: str = Field(
         default="", title="Query prefix", description="Put before questions, as E5 and BGE want it."
     )
@@ -134,13 +146,25 @@ class Embedder(Block):
 
         Raises EmbedderFailed, EmbedderRefused or Misconfigured.
         """
-        prefix = self.query_prefix if purpose == "query" else self.document_prefix
-        asked = [prefix + text for text in texts]
-        space, remote = self.space, self.provider == "openai"
+        asked, space, remote = self.prefixed(texts, purpose), self.space, self.provider == "openai"
         size = self.batch_size if remote else LOCAL_BATCH
-        embed = self._endpoint().embed if remote else partial(_compute, self._folder(), purpose, asker)
+        embed = self._vectors if remote else partial(_compute, self._folder(), purpose, asker)
         rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
+
+    def prefixed(self, texts: Sequence[str], purpose: Purpose) -> list[str]:
+        """Return the texts as the model gets them."""
+        prefix = self.query_prefix if purpose == "query" else self.document_prefix
+        return [prefix + text for text in texts]
+
+    async def ask(self, texts: Sequence[str]) -> Embedded:
+        """Call the endpoint once, for as many prefixed texts as `batch_size` at most. Raises as `embed` does."""
+        url, key = f"{self.endpoint.rstrip('/')}/embeddings", self.api_key.get_secret_value()
+        settings = (self.space.dimensions, self.ask_for_dimensions, self.timeout_seconds)
+        return await Endpoint(url, self.model, key, *settings).embed(texts)
+
+    async def _vectors(self, texts: Sequence[str]) -> Vectors:
+        return (await self.ask(texts)).vectors
 
     async def read(self, question: str, sentences: Sequence[str], tenant_id: UUID) -> list[Encoded] | None:
         """Return vectors with the states of tokens, the question's first; two processors share the sentences.
@@ -160,10 +184,6 @@ class Embedder(Block):
         model = local_model(self._folder())
         return sum(await asyncio.to_thread(model.count_tokens, texts))
 
-    def _endpoint(self) -> Endpoint:
-        url, key = f"{self.endpoint.rstrip('/')}/embeddings", self.api_key.get_secret_value()
-        return Endpoint(url, self.model, key, self.space.dimensions, self.ask_for_dimensions, self.timeout_seconds)
-
     def _folder(self) -> str:
         if self.provider == "directory" and not self.directory:
             raise Misconfigured("The embedder block names no directory.")
@@ -171,7 +191,8 @@ class Embedder(Block):
 
 
 # Blocks to begin with, by name: BGE-M3 as text-embeddings-inference, vLLM or Ollama serve it, and OpenAI's model at the
-# same length. Each is a space of its own; `kowai reindex --embedder NAME` moves the knowledge to it.
+# same length. The first is your own and costs nothing. Each is a space of its own, and `kowai reindex --embedder NAME`
+# moves the knowledge to it.
 PRESETS: dict[str, Embedder] = {
     "bge-m3": Embedder(
         provider="openai",
@@ -179,6 +200,7 @@ PRESETS: dict[str, Embedder] = {
         model="BAAI/bge-m3",
         dimensions=1024,
         ask_for_dimensions=False,
+        price=Decimal(0),
     ),
     "openai-large": Embedder(
         provider="openai", endpoint="https://api.openai.com/v1", model="text-embedding-3-large", dimensions=1024

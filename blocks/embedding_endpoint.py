@@ -14,8 +14,16 @@ from kowai.errors import EmbedderBusy, EmbedderFailed, EmbedderRefused, Misconfi
 
 TRY_LATER = frozenset((408, 409, 425))
 BUSY = frozenset((429, 503))
+UNCLEAR = "The embedder's reply cannot be understood."
 
 Vectors = NDArray[np.float32]
+
+
+class Embedded(NamedTuple):
+    """Hold one L2-normalised row a text, and how many tokens the endpoint says it read; None where it does not say."""
+
+    vectors: Vectors
+    tokens: int | None
 
 
 class Endpoint(NamedTuple):
@@ -28,8 +36,8 @@ class Endpoint(NamedTuple):
     ask_for_dimensions: bool
     timeout_seconds: float
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one L2-normalised row a text, from one attempt.
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return the vectors of texts, from one attempt.
 
         Raises EmbedderFailed when trying again may help, EmbedderRefused when not, Misconfigured for no address.
         """
@@ -45,7 +53,8 @@ class Endpoint(NamedTuple):
             raise EmbedderFailed("The embedder cannot be reached.", operator=repr(error)) from error
         if not response.is_success:
             raise _failure(response)
-        return _checked(_rows(response), (len(texts), self.dimensions))
+        said = _said(response)
+        return Embedded(_checked(_rows(said), (len(texts), self.dimensions)), _tokens(said))
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
@@ -56,12 +65,25 @@ class Endpoint(NamedTuple):
         return {"model": self.model, "input": inputs, "encoding_format": "float", **length}
 
 
-def _rows(response: httpx.Response) -> Vectors:
+def _said(response: httpx.Response) -> dict[str, Any]:
     try:
-        data: list[dict[str, Any]] = sorted(response.json()["data"], key=lambda item: item["index"])
+        return dict(response.json())
+    except (ValueError, TypeError) as error:
+        raise EmbedderRefused(UNCLEAR, operator=response.text[:SHOWN]) from error
+
+
+def _rows(said: dict[str, Any]) -> Vectors:
+    try:
+        data: list[dict[str, Any]] = sorted(said["data"], key=lambda item: item["index"])
         return np.array([item["embedding"] for item in data], np.float32)
     except (ValueError, KeyError, TypeError) as error:
-        raise EmbedderRefused("The embedder's reply cannot be understood.", operator=response.text[:SHOWN]) from error
+        raise EmbedderRefused(UNCLEAR, operator=str(said)[:SHOWN]) from error
+
+
+def _tokens(said: dict[str, Any]) -> int | None:
+    used: dict[str, Any] = said["usage"] if isinstance(said.get("usage"), dict) else {}
+    counts = (used.get("prompt_tokens"), used.get("total_tokens"))
+    return next((count for count in counts if type(count) is int and count >= 0), None)
 
 
 def _checked(rows: Vectors, expected: tuple[int, int]) -> Vectors:

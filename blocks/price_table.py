@@ -1,12 +1,14 @@
 """Published prices of models, from the map that LiteLLM ships: read as a file, for its import takes seconds."""
 
 import json
+from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from blocks.embedder import Embedder
 from blocks.language_model import Target
 from kowai.pricing import Price, listed_price
 
@@ -30,6 +32,17 @@ def price_of(target: Target, prompt_tokens: int) -> Price | None:
         return Price(target.input_price, target.output_price)
     entry = _entry(urlsplit(target.endpoint).hostname or "", target.model)
     return None if entry is None else listed_price(entry, prompt_tokens)
+
+
+def embedding_price(model: Embedder) -> Decimal | None:
+    """Return US dollars per million tokens: what the block declares, or else what is published, or None."""
+    if model.provider != "openai":
+        return Decimal(0)
+    if model.price is not None:
+        return model.price
+    entry = _entry(urlsplit(model.endpoint).hostname or "", model.model)
+    listed = None if entry is None else listed_price(entry, 0)
+    return None if listed is None else listed.input
 
 
 @cache

@@ -78,7 +78,7 @@ class Reranker(BaseModel):
                 headers={"Authorization": f"Bearer {key}"} if key else {},
                 timeout=self.timeout_seconds,
             )
-        except httpx.TimeoutException as error:
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise TimeoutError from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RerankerFailed(f"The reranker '{self.name}' cannot be reached.", operator=repr(error)) from error

@@ -30,7 +30,9 @@ async def answer_query(query_id: UUID, tenant_id: UUID) -> None:
                 question = await rephrase(question)
             if question.persona == AUTO:
                 question = await route(question)
-            passages, note, calls = await retrieve(question)
+            passages, note, calls, refusal = await retrieve(question)
+            if refusal:
+                return await record_refusal(query_id, tenant_id, refusal)
             draft = await generate(question, passages)
             if draft.refusal:
                 return await record_refusal(query_id, tenant_id, draft.refusal)

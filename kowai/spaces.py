@@ -108,7 +108,7 @@ HOMES = (("chunk", "chunk_vector"), ("past_chunk", "past_vector"))
 def bare(chunks: str, vectors: str) -> str:
     """Return the SQL that lists chunks without a vector of a space, by rising id."""
     return f"""
-select c.id, v.title, d.external_id, c.heading_path, c.text
+select c.id, c.document_id, v.title, d.external_id, c.heading_path, c.text
 from {chunks} c join document_version v on v.document_id = c.document_id and v.version = c.version
 join document d on d.id = c.document_id
 where c.id > :after and not exists (select from {vectors} as known where known.chunk_id = c.id and space_id = :space)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -160,12 +160,8 @@ async def _swept_lately(tenant_id: UUID) -> bool:
 
 def _refusal(amount: Decimal, request: Decimal, daily: Decimal) -> str:
     if amount > request:
-        return (
-            f"This question could cost ${amount:.4f}, more than the ${request:.2f} that one may: ask something shorter."
-        )
-    return (
-        f"This question could cost ${amount:.4f}, more than is left of today's ${daily:.2f}: ask again tomorrow (UTC)."
-    )
+        return f"This could cost ${amount:.4f}, more than the ${request:.2f} that one request may: make it shorter."
+    return f"This could cost ${amount:.4f}, more than is left of today's ${daily:.2f}: try again tomorrow (UTC)."
 
 
 async def settle(settlement: Settlement) -> None:
@@ -180,6 +176,12 @@ async def settle(settlement: Settlement) -> None:
         spending_sql.SHARE.later(connection, {})
         spending_sql.SETTLE.later(connection, values)
     spool.drop(settlement)
+
+
+async def share_out(call_id: UUID, tenant_id: UUID, shares: Mapping[UUID, int]) -> None:
+    """Note how many texts of each item or document a call is about."""
+    told = json.dumps({str(of): texts for of, texts in shares.items()})
+    await _execute(spending_sql.SHARE_OUT, tenant_id, {"id": call_id, "shares": told})
 
 
 async def release(call_id: UUID, tenant_id: UUID, cause: str) -> None:

@@ -1,6 +1,5 @@
 """Write a step's answer from what it has gathered, or extract it; a tool's result counts, and says that it is one."""
 
-from functools import partial
 from typing import Any
 
 from blocks.connections import language_model
@@ -30,10 +29,15 @@ async def compose(question: Question, work: Work, gathered: Gathered) -> Draft:
     """Return the step's cited answer, an abstention, or what a guard or a limit refuses."""
     chosen = await answering_of(question)
     block = (await language_model()).preferring(chosen.target)
-    if block.targets and (gathered.passages or gathered.notes or question.history):
-        draft = await _written(question, work, gathered, chosen)
-    else:
-        draft = await _extracted(question, work, gathered, chosen)
+    if gathered.refusal is not None:
+        return refused(gathered.refusal)
+    try:
+        if block.targets and (gathered.passages or gathered.notes or question.history):
+            draft = await _written(question, work, gathered, chosen)
+        else:
+            draft = await _extracted(question, work, gathered, chosen)
+    except BudgetExhausted as refusal:
+        draft = refused(refusal)
     draft = draft.model_copy(update={"persona_version": chosen.version})
     return await guarded(draft, question.tenant_id)
 
@@ -47,16 +51,14 @@ async def _written(question: Question, work: Work, gathered: Gathered, chosen: A
     instructions = (chosen.prompt.instructions or AnswerFromPassages.instructions) + RESULTS_COUNT
     prompt = chosen.prompt.model_copy(update={"instructions": instructions} if told else {})
     ask = asking(work, role=chosen.persona.role, target=chosen.target)
-    write = partial(written, inputs, gathered.passages, block, ask, prompt, tenant_id=question.tenant_id)
-    try:
-        return await write(uncited=bool(told))
-    except BudgetExhausted as refusal:
-        return refused(refusal)
+    whose: dict[str, Any] = {"tenant_id": question.tenant_id, "query_id": question.id}
+    return await written(inputs, gathered.passages, block, ask, prompt, **whose, uncited=bool(told))
 
 
 async def _extracted(question: Question, work: Work, gathered: Gathered, chosen: Answering) -> Draft:
     """Extract what answers the step's task, or else the team's question."""
-    options: dict[str, Any] = {"least_confidence": chosen.retrieval.least_confidence, "tenant_id": question.tenant_id}
+    options: dict[str, Any] = {"least_confidence": chosen.retrieval.least_confidence}
+    options |= {"tenant_id": question.tenant_id, "query_id": question.id}
     draft = await extracted(question.text, gathered.passages, **options)
     if draft.abstained and work.question != question.text:
         other = await extracted(work.question, gathered.passages, **options)

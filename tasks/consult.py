@@ -29,10 +29,11 @@ LONGEST_RESULT = 6_000
 
 
 class Gathered(NamedTuple):
-    """Hold passages, which may be cited, and notes of what tools said."""
+    """Hold passages, which may be cited, notes of what tools said, and why nothing could be searched for at all."""
 
     passages: tuple[Passage, ...]
     notes: tuple[str, ...] = ()
+    refusal: BudgetExhausted | None = None
 
 
 @step
@@ -43,7 +44,10 @@ async def consult(question: Question, work: Work) -> Gathered:
     """
     chosen = await answering_of(question)
     wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters, "query_id": question.id}
-    found, *_ = await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
+    try:
+        found, *_ = await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
+    except BudgetExhausted as refusal:
+        return Gathered((), refusal=refusal)
     gathered = Gathered(_merged(work.cited, found))
     if not work.step.tools or not (await language_model()).preferring(chosen.target).targets:
         return gathered

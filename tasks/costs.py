@@ -37,26 +37,38 @@ from (
 ) calls group by grouping sets ((persona), (model), (flow)) order by 1, 5 desc nulls last, 2
 """)
 
-# A call is shared evenly among the sources of the documents its answer cites, or else of those it was given.
+# A call is shared evenly among the sources of the documents its answer cites, or else of those it was given; one for
+# vectors, by how many of its texts are of which ingested item or stored document.
 SOURCES = text("""
 with calls as (
-  select id, query_id, cost, charged, prompt_tokens, completion_tokens from model_call
+  select id, query_id, shares, cost, charged, prompt_tokens, completion_tokens from model_call
   where tenant_id = :tenant and day = :day and state in ('settled', 'void')
-), rests_on as (
-  select distinct c.id, coalesce(known.uri, d.origin, 'none') as name
+), origins as (
+  select distinct c.id, d.origin, 1 as texts
   from calls c left join answer a on a.query_id = c.query_id
   left join lateral jsonb_array_elements(
     case when a.citations = '[]'::jsonb then a.passages else a.citations end) cited on true
   left join document d on d.id = cast(cited->>'document_id' as uuid)
-  left join lateral (
-    select s.uri from source s where starts_with(d.origin, s.uri) order by length(s.uri) desc limit 1) known on true
+  where c.shares = '{}'::jsonb
+  union all
+  select c.id, coalesce(d.origin, i.details->>'origin', case when i.original is null then i.uri else 'upload' end),
+    cast(share.value as int)
+  from calls c cross join lateral jsonb_each_text(c.shares) share
+  left join ingestion_item i on i.id = cast(share.key as uuid)
+  left join document d on d.id = coalesce(i.document_id, cast(share.key as uuid))
+), rests_on as (
+  select id, name, case when bool_or(counted) then sum(texts) else 1 end as texts from (
+    select o.id, o.texts, c.shares <> '{}'::jsonb as counted, coalesce(known.uri, o.origin, 'none') as name
+    from origins o join calls c using (id) left join lateral (
+      select s.uri from source s where starts_with(o.origin, s.uri) order by length(s.uri) desc limit 1) known on true
+  ) named group by id, name
 ), parts as (
-  select c.*, r.name, count(*) over (partition by c.id) as parts from calls c join rests_on r using (id)
+  select c.*, r.name, r.texts, sum(r.texts) over (partition by c.id) as whole from calls c join rests_on r using (id)
 )
-select 'source' as by, name, count(*) as calls, round(sum(cost / parts), 9) as cost,
-  round(sum(charged / parts), 9) as charged, count(*) filter (where cost is null) as unknown,
-  cast(round(sum(prompt_tokens / parts::numeric)) as int) as prompt_tokens,
-  cast(round(sum(completion_tokens / parts::numeric)) as int) as completion_tokens
+select 'source' as by, name, count(*) as calls, round(sum(cost * texts / whole), 9) as cost,
+  round(sum(charged * texts / whole), 9) as charged, count(*) filter (where cost is null) as unknown,
+  cast(round(sum(prompt_tokens * texts / whole)) as int) as prompt_tokens,
+  cast(round(sum(completion_tokens * texts / whole)) as int) as completion_tokens
 from parts group by name order by 5 desc nulls last, 2
 """)
 

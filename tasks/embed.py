@@ -1,6 +1,7 @@
 """Give every chunk of a batch its vector."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -36,19 +37,28 @@ async def embed_chunks(readings: Sequence[Reading], tenant_id: UUID) -> Embedded
     documents = [reading for reading in readings if reading.document is not None]
     texts = [embedded_text(reading.called, chunk) for reading in documents for chunk in reading.chunks]
     digests = [digest_of(text) for text in texts]
+    owners = dict(zip(digests, (reading.item_id for reading in documents for _ in reading.chunks), strict=True))
     async with (await database()).transaction(tenant_id) as connection:
         current = await current_in(connection)
         known = await _known(connection, digests, current) if current and texts else {}
     block = current.embedder if current else NAME
     new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known}
-    vectors, space = await metered.embed(list(new.values()), purpose="document", block=block)
+    vectors, space = await _bought(new, owners, tenant_id, block)
     if known and current and space != current.space:  # the block was changed: its vectors go with no others
         known, new = {}, dict(zip(digests, texts, strict=True))
-        vectors, space = await metered.embed(list(new.values()), purpose="document", block=block)
+        vectors, space = await _bought(new, owners, tenant_id, block)
     found = known | dict(zip(new, vectors, strict=True))
     rows = iter([found[digest] for digest in digests])
     stacked = {one.item_id: np.array([next(rows) for _ in one.chunks], np.float32) for one in documents}
     return Embedded(space, stacked, block)
+
+
+async def _bought(
+    new: Mapping[UUID, str], owners: Mapping[UUID, UUID], tenant_id: UUID, block: str
+) -> tuple[metered.Vectors, Space]:
+    """Return the vectors of texts by their digests, on the account of the items whose they are."""
+    shares = Counter(owners[digest] for digest in new)
+    return await metered.embed(list(new.values()), tenant_id, purpose="document", block=block, shares=shares)
 
 
 async def _known(

@@ -37,7 +37,7 @@ select caller.*, own_rate, whole_rate, own_left.spare as own_spare, whole_left.s
     as own_tokens,
   case when whole.tokens_per_day is not null then whole.tokens_per_day - (
     select coalesce(sum(m.prompt_tokens + m.completion_tokens), 0) from model_call m
-    where m.tenant_id = :tenant and m.day = (now() at time zone 'utc')::date) end as whole_tokens
+    where m.tenant_id = :tenant and m.day = (now() at time zone 'utc')::date and m.role <> 'index') end as whole_tokens
 from caller
 left join allowance own on own.tenant_id = :tenant and own.subject = caller.id
 left join allowance whole on whole.tenant_id = :tenant and whole.subject = :tenant

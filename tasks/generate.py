@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from blocks.connections import language_model
 from kowai.errors import BudgetExhausted
@@ -17,30 +18,29 @@ from tasks.writing import extracted, written
 
 @step
 async def generate(question: Question, passages: Sequence[Passage]) -> Draft:
-    """Return a cited answer made from the passages alone, an abstention, or what a guard refuses to let out."""
-    return await guarded(await _written(question, passages), question.tenant_id)
+    """Return a cited answer made from the passages alone, an abstention, or what a guard or a limit refuses."""
+    try:
+        draft = await _written(question, passages)
+    except BudgetExhausted as refusal:
+        draft = refused(refusal)
+    return await guarded(draft, question.tenant_id)
 
 
 async def _written(question: Question, passages: Sequence[Passage]) -> Draft:
     chosen = await answering_of(question)
     persona, block = chosen.persona, (await language_model()).preferring(chosen.target)
+    whose: dict[str, Any] = {"tenant_id": question.tenant_id, "query_id": question.id}
     if not passages or not block.targets:
         length, least = question.preferences.length, chosen.retrieval.least_confidence
-        draft = await extracted(question.text, passages, length, least, tenant_id=question.tenant_id)
+        draft = await extracted(question.text, passages, length, least, **whose)
         await tell_written(question, draft.text)
     else:
         inputs = told(
             persona, question.preferences, question.tenant_id, question=question.text, history=question.history
         )
-        whose = {"tenant_id": question.tenant_id, "query_id": question.id}
         ask = partial(metered.ask, **whose, role=persona.role, target=chosen.target)
-        try:
-            async with telling(question, "answer") as hear:
-                draft = await written(
-                    inputs, passages, block, ask, chosen.prompt, tenant_id=question.tenant_id, hear=hear
-                )
-        except BudgetExhausted as refusal:
-            draft = refused(refusal)
+        async with telling(question, "answer") as hear:
+            draft = await written(inputs, passages, block, ask, chosen.prompt, **whose, hear=hear)
     return draft.model_copy(update={"persona_version": chosen.version})
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 
@@ -15,15 +16,15 @@ from tasks import metered
 DIGITS = 16
 
 
-async def kept_vectors(texts: Sequence[str], space: Space) -> metered.Vectors:
-    """Return one unit vector a text, shape (n, dimensions): from disk, or computed and put there."""
+async def kept_vectors(texts: Sequence[str], space: Space, tenant_id: UUID) -> metered.Vectors:
+    """Return one unit vector a text, shape (n, dimensions): from disk, or computed for the tenant and put there."""
     digest = hashlib.sha256("\0".join([space.model, *texts]).encode()).hexdigest()[:DIGITS]
     path = settings().models / f"vectors-{digest}.npy"
     with suppress(OSError, ValueError, EOFError):  # absent, or not whole
         kept = np.load(path, allow_pickle=False)
         if kept.shape == (len(texts), space.dimensions):
             return kept
-    vectors, _ = await metered.embed(texts, purpose="document")
+    vectors, _ = await metered.embed(texts, tenant_id, purpose="document")
     with suppress(OSError):  # without room on the disk they are computed again
         _publish(vectors, path)
     return vectors

@@ -9,11 +9,12 @@ from sqlalchemy.dialects import postgresql
 
 from blocks.connections import database
 from kowai import metrics
+from kowai.quoting import Embed
 from kowai.suites import Case, named
 from kowai.tables.evaluations import CaseScore
-from tasks import metered
 from tasks.judge import judge
 from tasks.retrieve import find_reranked
+from tasks.sentence_vectors import sentences_of
 from tasks.step import step
 from tasks.versions import answering_by
 
@@ -41,7 +42,7 @@ async def measure(item_id: UUID, tenant_id: UUID) -> None:
     if not row.abstained and case.documents and row.citations:
         cited = named([citation["external_id"] for citation in row.citations], case.documents)
         scores["citation_precision"] = metrics.precision(cited, case.documents)
-    scores |= await _likeness(case, row)
+    scores |= await _likeness(case, row, tenant_id)
     reason = None
     if row.judged:
         verdict = await judge(case, row.text, tenant_id, item_id)
@@ -78,7 +79,7 @@ def _versions(pins: dict[str, str] | None) -> dict[str, UUID]:
     return {slot: UUID(version) for slot, version in (pins or {}).items()}
 
 
-async def _likeness(case: Case, row: Any) -> dict[str, float]:
+async def _likeness(case: Case, row: Any, tenant_id: UUID) -> dict[str, float]:
     """Compare with what was expected; an abstention says nothing of it."""
     said = "" if row.abstained else str(row.text)
     scores: dict[str, float] = {}
@@ -87,10 +88,12 @@ async def _likeness(case: Case, row: Any) -> dict[str, float]:
     if case.answers:
         scores["exact_match"] = metrics.exact_match(said, case.answers)
         scores["token_f1"] = metrics.token_f1(said, case.answers)
-        scores["semantic_similarity"] = await _similarity(said, case.answers) if said else 0.0
+        scores["semantic_similarity"] = (
+            await _similarity(said, case.answers, sentences_of(tenant_id, row.query_id)) if said else 0.0
+        )
     return scores
 
 
-async def _similarity(said: str, expected: Sequence[str]) -> float:
-    vectors = await metered.sentence_vectors([metrics.uncited(said), *expected])
+async def _similarity(said: str, expected: Sequence[str], embed: Embed) -> float:
+    vectors = await embed([metrics.uncited(said), *expected])
     return float(min(1.0, max(0.0, (vectors[1:] @ vectors[0]).max())))

@@ -16,6 +16,7 @@ from prefect.context import FlowRunContext
 from blocks.connections import NAME, embedder, language_model, policy
 from blocks.embedder import Space
 from blocks.engines import BlockingEngine
+from blocks.price_table import embedding_price
 from kowai.embedding.states import Encoded
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
 from kowai.extraction.field import Read
@@ -26,12 +27,14 @@ from kowai.types import Reply
 from tasks.accounts import Purpose, spoil
 from tasks.limited_engine import LimitedEngine, Purse
 from tasks.masked_engine import MaskedEngine, Relay
+from tasks.metered_embedder import EmbedCall
 from tasks.metered_engine import MeteredEngine
 from tasks.metered_reranker import RerankCall
 from tasks.policy import policy_of
 
 Vectors = NDArray[np.float32]
 Hear = Callable[[str], None]
+NOBODY: Mapping[UUID, int] = {}
 NO_MODEL = "No language model is configured: add a target to the block kowai-language-model/kowai."
 
 
@@ -43,20 +46,31 @@ class Ranked(NamedTuple):
 
 
 async def embed(
-    texts: Sequence[str], *, purpose: Literal["query", "document"], block: str = NAME, asker: UUID | None = None
+    texts: Sequence[str],
+    tenant_id: UUID,
+    *,
+    purpose: Literal["query", "document"],
+    block: str = NAME,
+    query_id: UUID | None = None,
+    shares: Mapping[UUID, int] = NOBODY,
 ) -> tuple[Vectors, Space]:
     """Return one L2-normalised vector a text, shape (n, dimensions), by the embedder block, and their space.
 
-    Another machine's model gets texts without personal data, as the policy block says for all tenants.
+    Another machine's model gets texts without personal data, as the policy block says for all tenants, and is paid on
+    this tenant's account. `shares` counts the texts of each item or document that is indexed: no request's limit holds
+    for those. Raises BudgetExhausted.
     """
     model = await embedder(block)
-    if model.provider == "openai" and (await policy()).rules().masks_prompts:
+    if model.provider != "openai":
+        asker = tenant_id if purpose == "query" else None
+        return await model.embed(texts, purpose=purpose, asker=asker), model.space
+    if (await policy()).rules().masks_prompts:
         texts = [Masking().mask(text) for text in texts]
-    return await model.embed(texts, purpose=purpose, asker=asker), model.space
-
-
-async def sentence_vectors(texts: Sequence[str]) -> Vectors:
-    return (await embed(texts, purpose="document"))[0]
+    if not (price := embedding_price(model)) and price is not None:
+        return await model.embed(texts, purpose=purpose), model.space
+    account = Purpose(tenant_id, query_id, _flow(), "index" if shares else "embed")
+    call = EmbedCall(model, price, await language_model(), account)
+    return await call.vectors(model.prefixed(texts, purpose), shares), model.space
 
 
 def states_for(tenant_id: UUID) -> Read:
@@ -110,17 +124,23 @@ async def rerank(
 
     Raises RerankerFailed when it is unknown, down, slow or not to be understood, and BudgetExhausted.
     """
-    block, run = await language_model(), FlowRunContext.get()
+    block = await language_model()
     chosen = block.reranker(reranker)
     if not documents:  # the block was renewed since somebody looked how many it takes
         raise RerankerFailed(f"The reranker '{reranker}' has only just been configured.")
-    purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, "rerank")
+    purpose = Purpose(tenant_id, query_id, _flow(), "rerank")
     asked = [query, *documents]
     if (await policy_of(tenant_id)).masks_prompts:
         masking = Masking()
         asked = [masking.mask(text) for text in asked]
     call = RerankCall(chosen, block, purpose)
     return Ranked(await call.scores(asked[0], asked[1:]), call.id)
+
+
+def _flow() -> str | None:
+    """Return the name of the Prefect flow that this is a part of."""
+    run = FlowRunContext.get()
+    return run.flow.name if run and run.flow else None
 
 
 class SampledLM(dspy.LM):
@@ -152,8 +172,7 @@ async def spending(
     block = (await language_model()).preferring(target)
     if not block.targets:
         raise Misconfigured(NO_MODEL)
-    run = FlowRunContext.get()
-    purpose = Purpose(tenant_id, query_id, run.flow.name if run and run.flow else None, role, most)
+    purpose = Purpose(tenant_id, query_id, _flow(), role, most)
     masks = (await policy_of(tenant_id)).masks_prompts
     relay = Relay(hear) if hear and masks else None
     engine = MeteredEngine(block, purpose, sample=sample, hear=relay or hear)

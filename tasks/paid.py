@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.compiled import Compiled
+from blocks.connections import known_embedders
+from blocks.price_table import embedding_price
 from kowai.types import Usage
 
 # A reranker that bills searches counts no tokens, which is not to have forgotten them.
@@ -32,6 +34,11 @@ class Paid(NamedTuple):
 
     usage: Usage
     cost: Decimal | None
+
+
+def embedding_is_paid() -> bool:
+    """Tell whether vectors may have cost something here."""
+    return any(embedding_price(each) != 0 for each in known_embedders())
 
 
 def sum_paid(

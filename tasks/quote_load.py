@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from blocks.connections import database, language_model
+from blocks.connections import database, embedder, language_model
+from blocks.price_table import embedding_price
 from kowai import quotes
 from kowai.extraction.answer import MODEL as EXTRACTIVE
 from kowai.masking import Masking
@@ -18,8 +19,9 @@ from kowai.quoting import quoted_passages
 from kowai.types import Preferences, Value
 from tasks.policy import policy_of
 from tasks.preferences import read_preferences
-from tasks.quote_sums import Asked, Load, Past
+from tasks.quote_sums import Asked, Load, Past, fenced
 from tasks.retrieve import find_passages
+from tasks.spaces import current_embedder
 from tasks.versions import answering_by
 
 SAMPLE = 10
@@ -67,12 +69,15 @@ async def load_of(questions: Sequence[str], asked: Asked, *, most_passages: int 
         longest = list(await connection.scalars(LONGEST, values))
         past = await _past(connection, values)
         left = await connection.scalar(LEFT, values)
-    sampled = await _sampled(questions, asked, k) if model.targets else []
+    sampled = await _sampled(questions, asked, k, longest) if model.targets else []
     load = Load(asked, list(questions), sampled, longest, past, max(left or Decimal(0), Decimal(0)))
     return await asyncio.to_thread(_masked, load) if (await policy_of(tenant_id)).masks_prompts else load
 
 
-async def _sampled(questions: Sequence[str], asked: Asked, k: int) -> list[str]:
+async def _sampled(questions: Sequence[str], asked: Asked, k: int, longest: Sequence[str]) -> list[str]:
+    """Return what some of the questions find; where looking costs something, the longest passages stand for it."""
+    if embedding_price(await embedder(await current_embedder())) != 0:
+        return [fenced(longest[:k])]
     sample = questions[:: max(1, len(questions) // SAMPLE)][:SAMPLE]
     found = [await find_passages(question, asked.tenant_id, k=k, filters={}) for question in sample]
     return [quoted_passages(passages) for passages in found]

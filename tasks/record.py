@@ -22,7 +22,7 @@ from tasks import event_log
 from tasks.conversation_turns import LAPSED
 from tasks.deleted import keep_deletions_out, quotes_deleted, void_overtaken, void_quotes
 from tasks.findings import report_findings
-from tasks.paid import Paid, paid_in, sum_paid
+from tasks.paid import Paid, embedding_is_paid, paid_in, sum_paid
 from tasks.step import step
 
 AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version"}
@@ -65,7 +65,7 @@ async def record_answer(
             refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}
             await _close(connection, question.id, question.tenant_id, "refused", **refusal)
             return
-        asked = used or note  # a reranker that failed may have been paid all the same
+        asked = used or note or embedding_is_paid()  # a reranker that failed may have been paid all the same
         summed = sum_paid(connection, used, question.id) if asked else None
         if closed := await _close(connection, question.id, question.tenant_id, "done"):
             paid = await paid_in(summed) if summed else Paid(draft.usage, draft.cost)

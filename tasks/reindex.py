@@ -166,8 +166,9 @@ async def _asked(tenant_id: UUID) -> list[Asked]:
 
 async def _recalls(asked: Sequence[Asked], tenant_id: UUID, space: StoredSpace, *, trial: bool) -> list[float]:
     """Return the recall of each question; nothing when the space's embedder is out of order."""
+    questions = [one.question for one in asked]
     try:
-        vectors, _ = await metered.embed([one.question for one in asked], purpose="query", block=space.embedder)
+        vectors, _ = await metered.embed(questions, tenant_id, purpose="query", block=space.embedder)
     except KowaiError:
         if trial:
             raise
@@ -198,7 +199,7 @@ async def switch_space(tenant_ids: Sequence[UUID], space: StoredSpace, patience:
                 if len(rows) > limit:
                     return False
                 if rows:
-                    await clothe(connection, space, home, await embedded(rows, space))
+                    await clothe(connection, space, home, await embedded(rows, space, tenant_id))
                 limit -= len(rows)
         if not await connection.scalar(text(spaces.IS_BUILDING), {"id": space.id}):
             raise SpaceUnready(GIVEN_UP)

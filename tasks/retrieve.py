@@ -8,7 +8,7 @@ import structlog
 from blocks.connections import database
 from kowai.errors import BudgetExhausted, SpaceMismatch
 from kowai.reranking import RerankerFailed, reordered
-from kowai.types import Passage, Question
+from kowai.types import Passage, Question, Verdict
 from tasks import metered
 from tasks.question_vectors import question_vector
 from tasks.search_sql import WHOLE, Extent, search
@@ -22,21 +22,28 @@ log = structlog.get_logger()
 class Retrieved(NamedTuple):
     """Hold passages, best first; `note` says, in a sentence, which help was missing when they were put in order.
 
-    `calls` names the reranker's call, if there was one.
+    `calls` names the reranker's call, if there was one; `refusal` says that the search would have cost too much.
     """
 
     passages: list[Passage]
     note: str | None = None
     calls: tuple[UUID, ...] = ()
+    refusal: Verdict | None = None
 
 
 @step
 async def retrieve(question: Question) -> Retrieved:
-    """Return the best passages for the question, best first, in the order of the reranker that its settings name."""
+    """Return the best passages for the question, best first, in the order of the reranker that its settings name.
+
+    Where even the question's vector would cost more than may be spent there are none, but a refusal.
+    """
     chosen = await answering_of(question)
     wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters, "query_id": question.id}
     wanted |= {"embedder": chosen.embedder}
-    return await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
+    try:
+        return await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
+    except BudgetExhausted as error:
+        return Retrieved([], refusal=Verdict(allowed=False, code=error.code, sentence=error.sentence))
 
 
 async def find_reranked(
@@ -52,6 +59,7 @@ async def find_reranked(
 
     Where there is none or it cannot, the search's order stands.
     """
+    wanted["query_id"] = query_id
     if reranker is None:
         return Retrieved(await find_passages(text, tenant_id, k=k, **wanted))
     candidates = await metered.rerankable(reranker)
@@ -77,13 +85,14 @@ async def find_passages(
     filters: dict[str, Any],
     extent: Extent = WHOLE,
     embedder: str | None = None,
+    query_id: UUID | None = None,
 ) -> list[Passage]:
     """Embed the text and run one hybrid search over the tenant's documents, both in the space that is current.
 
     An `embedder` block named is one whose space is on trial.
     """
     block = embedder or await current_embedder()
-    vector, space = await question_vector(text, tenant_id, block=block)
+    vector, space = await question_vector(text, tenant_id, block=block, query_id=query_id)
     try:
         async with (await database()).transaction(tenant_id) as connection:
             wanted: dict[str, Any] = {"k": k, "filters": filters, "extent": extent, "trial": embedder is not None}
@@ -92,5 +101,5 @@ async def find_passages(
         if embedder is not None or await current_embedder() == block:
             raise
     return await find_passages(
-        text, tenant_id, k=k, filters=filters, extent=extent
+        text, tenant_id, k=k, filters=filters, extent=extent, query_id=query_id
     )  # that space has been switched and dropped

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from blocks.connections import database, language_model
 from blocks.embedder import Space
-from kowai.errors import KowaiError
+from kowai.errors import BudgetExhausted, KowaiError
 from kowai.personas import personas, roster
 from kowai.routing import UNSURE, Choice, Router
 from kowai.signatures import ChoosePersona
@@ -20,6 +20,8 @@ from tasks import metered
 from tasks.kept_vectors import kept_vectors
 from tasks.question_vectors import question_vector
 from tasks.step import step
+
+UNROUTED = "assistant"  # where nobody can be chosen
 
 _routers: dict[Space, Router] = {}
 
@@ -44,7 +46,10 @@ async def route(question: Question) -> Question:
 
 
 async def _routed(question: Question) -> Routing:
-    choice = await nearest_persona(question.standalone, question.tenant_id)
+    try:
+        choice = await nearest_persona(question.standalone, question.tenant_id, question.id)
+    except BudgetExhausted:  # the search that comes next is refused, and says so
+        choice = Choice(UNROUTED, 0.0)
     if choice.confidence < UNSURE and (await language_model()).targets:
         reply = await _ask_model(question.standalone, question.tenant_id, question.id)
         calls = (reply.call_id,) if reply and reply.call_id else ()
@@ -53,13 +58,13 @@ async def _routed(question: Question) -> Routing:
     return Routing(choice, "examples")
 
 
-async def nearest_persona(message: str, tenant_id: UUID) -> Choice:
+async def nearest_persona(message: str, tenant_id: UUID, query_id: UUID | None = None) -> Choice:
     """Choose by how the personas' examples lie around the message."""
-    vector, space = await question_vector(message, tenant_id)
+    vector, space = await question_vector(message, tenant_id, query_id=query_id)
     if space not in _routers:
         examples = [(name, example) for name, persona in personas().items() for example in persona.examples]
         labels, texts = zip(*examples, strict=True)
-        _routers[space] = Router.fit(labels, await kept_vectors(texts, space))
+        _routers[space] = Router.fit(labels, await kept_vectors(texts, space, tenant_id))
     return _routers[space].choose(vector)
 
 

@@ -35,9 +35,9 @@ with limits as (
 ), opened as (
   insert into model_call
     (id, tenant_id, request_hash, query_id, flow, role, state, day, leased_until, reserved, target, model, fallback)
-  select :id, :tenant, :digest, cast(:query_id as uuid), cast(:flow as text), :role, 'reserved',
-         (now() at time zone 'utc')::date, now() + interval '60 seconds', :amount, :target, :model, false
-  from limits l where :amount <= l.request and (:amount = 0 or :amount <= l.daily)
+  select :id, :tenant, :digest, cast(:query_id as uuid), cast(:flow as text), cast(:role as text),
+         'reserved', (now() at time zone 'utc')::date, now() + interval '60 seconds', :amount, :target, :model, false
+  from limits l where (:amount <= l.request or cast(:role as text) = 'index') and (:amount = 0 or :amount <= l.daily)
   on conflict (tenant_id, request_hash) where state in ('reserved', 'settled') do nothing
   returning tenant_id, day
 ), counted as (
@@ -56,17 +56,18 @@ select id, state, reply, target, fallback, prompt_tokens, completion_tokens, cos
 from model_call where tenant_id = :tenant and request_hash = :digest and state in ('reserved', 'settled')
 """)
 
-# Raises what is reserved for a call to :amount if both limits allow it; a free call passes even an exhausted day.
+# Raises what is reserved for a call to :amount if both limits allow it; a free call passes even an exhausted day, and
+# what documents are indexed by is no request of anybody's.
 RESERVE = text("""
 with limits as (
   select coalesce(max(request_limit), :request_limit) as request, coalesce(max(daily_limit), :daily_limit) as daily
   from budget where tenant_id = :tenant
 ), before as (
-  select c.id, c.tenant_id, c.day, c.reserved from model_call c
+  select c.id, c.tenant_id, c.day, c.reserved, c.role from model_call c
   where c.id = :id and c.state = 'reserved' for update
 ), booked as (
   update spend s set reserved = s.reserved + greatest(:amount - b.reserved, 0) from before b, limits l
-  where s.tenant_id = b.tenant_id and s.day = b.day and :amount <= l.request
+  where s.tenant_id = b.tenant_id and s.day = b.day and (:amount <= l.request or b.role = 'index')
     and (:amount <= b.reserved or s.reserved + s.spent + :amount - b.reserved <= l.daily)
   returning s.day
 ), raised as (
@@ -74,7 +75,9 @@ with limits as (
     fallback = :fallback, leased_until = now() + interval '60 seconds'
   from before b, booked where c.id = b.id
 )
-select (select count(*) from before) as live, (select count(*) from booked) as booked, l.request, l.daily from limits l
+select (select count(*) from before) as live, (select count(*) from booked) as booked, l.daily,
+  case when exists (select from before where role = 'index') then :amount else l.request end as request
+from limits l
 """)
 
 # A reply that comes after its lease ran out was paid all the same: it is counted, and void. One whose question is gone,
@@ -124,6 +127,8 @@ select count(*) as calls from ended
 RENEW = text("""
 update model_call set leased_until = now() + interval '60 seconds' where id = :id and state = 'reserved'
 """)
+
+SHARE_OUT = text("update model_call set shares = cast(:shares as jsonb) where id = :id")
 
 SPOIL = text("update model_call set state = 'void', cause = :cause where id = :id and state = 'settled'")
 

@@ -1,5 +1,6 @@
 """Give stored chunks their vectors in one space."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -41,7 +42,7 @@ async def give_vectors(tenant_id: UUID, space: StoredSpace, home: Home, after: i
         rows = await bare(connection, space, home, after, BATCH)
     if not rows:
         return Given(0, None)
-    texts = await embedded(rows, space)
+    texts = await embedded(rows, space, tenant_id)
     async with (await database()).transaction(tenant_id) as connection:
         await clothe(connection, space, home, texts)
     return Given(len(rows), rows[-1].id)
@@ -53,10 +54,11 @@ async def bare(connection: AsyncConnection, space: StoredSpace, home: Home, afte
     return list((await connection.execute(text(spaces.bare(*home)), wanted)).all())
 
 
-async def embedded(rows: list[Any], space: StoredSpace) -> list[Clothing]:
+async def embedded(rows: list[Any], space: StoredSpace, tenant_id: UUID) -> list[Clothing]:
     """Return each chunk's vector. Raises SpaceMismatch when the embedder is of another space."""
     texts = [embedded_text(known_as(row.title, row.external_id), row) for row in rows]
-    vectors, made = await metered.embed(texts, purpose="document", block=space.embedder)
+    shares = Counter[UUID](row.document_id for row in rows)
+    vectors, made = await metered.embed(texts, tenant_id, purpose="document", block=space.embedder, shares=shares)
     if made != space.space:
         raise SpaceMismatch(
             f"The embedder block '{space.embedder}' now makes vectors of {made.model} ({made.dimensions} dimensions), "

@@ -9,11 +9,12 @@ from kowai.citations import Cited, Pair, cite, fitting
 from kowai.extraction import LEAST_CONFIDENCE, MODEL, NOT_FOUND, confidence, extract
 from kowai.extraction.field import Read
 from kowai.lengthening import at_length
-from kowai.quoting import quoted_passages
+from kowai.quoting import Embed, quoted_passages
 from kowai.signatures import AnswerFromPassages, CheckSupport, told_to
 from kowai.types import Draft, Length, Passage, Prompt, Reply
 from kowai.versions import PromptSetting
 from tasks import metered
+from tasks.sentence_vectors import sentences_of
 
 Ask = Callable[..., Awaitable[Reply]]
 AS_SHIPPED = PromptSetting()
@@ -27,11 +28,12 @@ async def extracted(
     least_confidence: float = LEAST_CONFIDENCE,
     *,
     tenant_id: UUID,
+    query_id: UUID | None = None,
 ) -> Draft:
     """Answer with the best-supported sentences of the passages, or abstain below `least_confidence`."""
     options: dict[str, Any] = {"read": metered.states_for(tenant_id), "threshold": least_confidence}
     options["several"] = length != "short"
-    found = await extract(question, passages, metered.sentence_vectors, **options)
+    found = await extract(question, passages, sentences_of(tenant_id, query_id), **options)
     draft = at_length(found, passages, length)
     inputs: dict[str, Any] = {"question": question, **({"length": length} if length else {})}
     if least_confidence != LEAST_CONFIDENCE:
@@ -47,6 +49,7 @@ async def written(
     prompt: PromptSetting = AS_SHIPPED,
     *,
     tenant_id: UUID,
+    query_id: UUID | None = None,
     uncited: bool = False,
     **options: Any,
 ) -> Draft:
@@ -70,12 +73,11 @@ async def written(
     found = bool(reply.fields["found"])
     answer = str(reply.fields["answer"]) if found else ""
     kept = "mark" if uncited else block.unsupported
-    cited = await cite(answer, passages, metered.sentence_vectors, unsupported=kept, confirm=confirm)
-    draft = await _draft(
-        str(inputs["question"]), cited, passages, reply, uncited=uncited, read=metered.states_for(tenant_id)
-    )
-    told: dict[str, Any] = {"signature": AnswerFromPassages.__name__, "instructions": signature.instructions}
-    told |= {"uncited": uncited}
+    embed = sentences_of(tenant_id, query_id)
+    cited = await cite(answer, passages, embed, unsupported=kept, confirm=confirm)
+    told: dict[str, Any] = {"uncited": uncited, "embed": embed, "read": metered.states_for(tenant_id)}
+    draft = await _draft(str(inputs["question"]), cited, passages, reply, **told)
+    told = {"signature": AnswerFromPassages.__name__, "instructions": signature.instructions, "uncited": uncited}
     return draft.model_copy(update={"prompt": Prompt(**told, inputs=inputs, demos=prompt.demos, calls=tuple(calls))})
 
 
@@ -91,7 +93,7 @@ def _confirmation(ask: Ask) -> Callable[[Sequence[Pair]], Awaitable[list[bool]]]
 
 
 async def _draft(
-    question: str, cited: Cited, passages: Sequence[Passage], reply: Reply, *, uncited: bool, read: Read
+    question: str, cited: Cited, passages: Sequence[Passage], reply: Reply, *, uncited: bool, embed: Embed, read: Read
 ) -> Draft:
     """Return the checked answer; one that nothing supports is an abstention, unless that is asked for."""
     spoken = reply.model_dump(include={"model", "usage", "cost", "fallback"})
@@ -99,6 +101,6 @@ async def _draft(
         return Draft(text=cited.text, sentences=cited.sentences, confidence=None, abstained=False, **spoken)
     if not cited.citations:
         return Draft(text=NOT_FOUND, confidence=None, abstained=True, **spoken)
-    sure = await confidence(question, passages, metered.sentence_vectors, cited.citations, read=read)
+    sure = await confidence(question, passages, embed, cited.citations, read=read)
     supported = {"citations": cited.citations, "sentences": cited.sentences, "confidence": sure * cited.supported}
     return Draft(text=cited.text, abstained=False, **supported, **spoken)

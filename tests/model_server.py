@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from blocks.embedder import Embedder
 from blocks.language_model import Target
 from tests.serving import served
 
 ANSWER = "[[ ## answer ## ]]\nParis, of course\n\n[[ ## completed ## ]]"
+DIMENSIONS = 64
 VLLM = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens in the messages."
 LLAMA_CPP = "the request exceeds the available context size, try increasing it"
 
@@ -33,6 +36,7 @@ class Act:
     usage: dict[str, int] | None = field(default_factory=lambda: {"prompt_tokens": 100, "completion_tokens": 10})
     drip: float = 0.0
     cut_after: int | None = None
+    cut: bool = False  # break the connection in the middle of the reply
 
 
 @dataclass
@@ -44,6 +48,7 @@ class ModelServer:
     script: list[Act] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    embedded: list[list[str]] = field(default_factory=list)
     sent_pieces: int = 0
     on_reply: Callable[[], None] | None = None
     on_request: Callable[[], None] | None = None
@@ -51,6 +56,17 @@ class ModelServer:
     def target(self, name: str = "local", *, price: str | None = "0", **settings: Any) -> Target:
         prices = {"input_price": price and Decimal(price), "output_price": price and Decimal(price)}
         return Target(name=name, model=f"{name}-model", endpoint=f"{self.url}/v1", **(prices | settings))
+
+    def embedder(self, *, price: str | None = "0", **settings: Any) -> Embedder:
+        """Return a block of vectors that point where a text's words do."""
+        priced = {"price": price and Decimal(price), "endpoint": f"{self.url}/v1", "model": "words"}
+        return Embedder(provider="openai", dimensions=DIMENSIONS, **(priced | settings))
+
+    def act(self) -> Act:
+        """Return what to do with the request that has just come."""
+        if self.on_request:
+            self.on_request()
+        return self.script.pop(0) if self.script else self.default
 
 
 def application(server: ModelServer) -> FastAPI:
@@ -61,22 +77,51 @@ def application(server: ModelServer) -> FastAPI:
         asked = await request.json()
         server.asked.append(asked)
         server.headers.append(dict(request.headers))
-        if server.on_request:
-            server.on_request()
-        act = server.script.pop(0) if server.script else server.default
-        await asyncio.sleep(act.delay)
-        if act.raw is not None:
-            return Response(act.raw, media_type="application/json")
-        if act.status != 200:
-            headers = {"Retry-After": act.retry_after} if act.retry_after else {}
-            return JSONResponse({"error": {"message": act.message, "code": act.code}}, act.status, headers=headers)
+        act = server.act()
+        if (otherwise := await misbehaved(act)) is not None:
+            return otherwise
         if asked.get("stream"):
             return StreamingResponse(pieces(server, act, asked["model"]), media_type="text/event-stream")
         choice = {"index": 0, "message": {"role": "assistant", "content": act.content}, "finish_reason": "stop"}
         body = {"id": "c", "object": "chat.completion", "model": asked["model"], "choices": [choice]}
         return JSONResponse(body | ({"usage": act.usage} if act.usage else {}))
 
+    @app.post("/v1/embeddings")
+    async def embed(request: Request) -> Response:
+        texts = (await request.json())["input"]
+        server.embedded.append(texts)
+        act = server.act()
+        if (otherwise := await misbehaved(act)) is not None:
+            return otherwise
+        data = [{"index": n, "embedding": pointing(text)} for n, text in enumerate(texts)]
+        return JSONResponse({"data": data} | ({"usage": act.usage} if act.usage else {}))
+
     return app
+
+
+async def misbehaved(act: Act) -> Response | None:
+    """Return, in its time, what is no proper reply; None where the act is to give one."""
+    await asyncio.sleep(act.delay)
+    if act.cut:
+        return StreamingResponse(half(), headers={"Content-Length": "1000"}, media_type="application/json")
+    if act.raw is not None:
+        return Response(act.raw, media_type="application/json")
+    if act.status != 200:
+        headers = {"Retry-After": act.retry_after} if act.retry_after else {}
+        return JSONResponse({"error": {"message": act.message, "code": act.code}}, act.status, headers=headers)
+    return None
+
+
+async def half() -> AsyncIterator[str]:
+    yield '{"half": '
+
+
+def pointing(text: str) -> list[float]:
+    """Return a vector with a share for each word."""
+    vector = [0.1] * DIMENSIONS
+    for word in text.lower().split():
+        vector[crc32(word.encode()) % DIMENSIONS] += 1.0
+    return vector
 
 
 async def pieces(server: ModelServer, act: Act, model: str) -> AsyncIterator[str]:

@@ -55,6 +55,13 @@ CROSS_ORIGIN: dict[str, Any] = {
 }
 
 
+async def _warm_up() -> None:
+    """Load the embedding model, if it runs here."""
+    model = await embedder(await current_embedder())
+    if model.provider != "openai":
+        await model.embed(["warm"], purpose="query")
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Open what requests share; close it in the opposite order."""
@@ -65,7 +72,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     app.state.components = Components(app)
     app.state.streams = streams = Streams(app.state.runs)
     await ensure_first_key()
-    await (await embedder(await current_embedder())).embed(["warm"], purpose="query")
+    await _warm_up()
     serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
     serving += [asyncio.create_task(keep_mirroring()), asyncio.create_task(find_standing())]
     yield

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from blocks.connections import database, embedder, language_model
 from blocks.engines import circuit_of
+from blocks.price_table import embedding_price
 from blocks.shared_cache import CacheAway, shared_cache
 from deployments.shim.prefect_api import PrefectApi
 from kowai.settings import settings
@@ -89,7 +90,8 @@ async def _database() -> str:
 
 async def _embedder() -> str:
     model = await embedder(await current_embedder())
-    await model.embed(["ready"], purpose="query")
+    if embedding_price(model) == 0:  # what is paid for is not called for this
+        await model.embed(["ready"], purpose="query")
     return f"{model.space.model}, {model.space.dimensions} dimensions"
 
 

@@ -73,6 +73,7 @@ class ModelCall(TenantRow, table=True):
     reply: dict[str, Any] | None = document_of("null")
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    shares: dict[str, int] = document_of("{}")
     reserved: Decimal = dollars()
     cost: Decimal | None = dollars(nullable=True)
     charged: Decimal | None = dollars(nullable=True)

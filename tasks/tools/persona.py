@@ -22,13 +22,14 @@ async def use(occasion: Occasion, arguments: Mapping[str, Any]) -> Observation:
     persona = personas().get(name)
     if persona is None:
         raise BadArguments(f"There is no persona '{name}'; there are {', '.join(personas())}.")
-    tenant_id = occasion.question.tenant_id
-    passages = await find_passages(asked, tenant_id, k=PASSAGES, filters=occasion.question.filters)
+    tenant_id, query_id = occasion.question.tenant_id, occasion.question.id
+    wanted: dict[str, Any] = {"filters": occasion.question.filters, "query_id": query_id}
+    passages = await find_passages(asked, tenant_id, k=PASSAGES, **wanted)
     if not passages:
         return Observation("nothing was found")
     inputs = told(persona, Preferences(), tenant_id, question=asked)
     ask = partial(occasion.ask, role=persona.role)
-    draft = await written(inputs, passages, await language_model(), ask, tenant_id=tenant_id)
+    draft = await written(inputs, passages, await language_model(), ask, tenant_id=tenant_id, query_id=query_id)
     said = MARKER.sub("", draft.text)  # its numbers are of its own passages
     return Observation(f"{name} says: {said}", tuple(passages))
 

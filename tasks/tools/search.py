@@ -12,7 +12,7 @@ PASSAGES = 5
 
 async def use(occasion: Occasion, arguments: Mapping[str, Any]) -> Observation:
     query, question = checked_question(argument(arguments, "query")), occasion.question
-    found = await find_passages(query, question.tenant_id, k=PASSAGES, filters=question.filters)
+    found = await find_passages(query, question.tenant_id, k=PASSAGES, filters=question.filters, query_id=question.id)
     return Observation(f"{len(found)} passages" if found else "nothing was found", tuple(found))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def use(server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def save(name: str, model: str, dimensions: int) -> None:
         endpoint = f"http://127.0.0.1:{server.server_port}/v1"
-        block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions)
+        block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions, price=Decimal(0))
         key = Embedder if name == "kowai" else (Embedder, name)
         monkeypatch.setitem(connections._known, key, Known(block, float("inf")))  # pyright: ignore[reportPrivateUsage]
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from http.server import ThreadingHTTPServer
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -32,7 +33,7 @@ from tests.forked import forked
 def carry_out(endpoint: str) -> None:
     """Build the space of the embedder called next, whose endpoint serves the one at work as well."""
     for key, model, dimensions in ((Embedder, "old", 32), ((Embedder, "next"), "slow", 48)):
-        block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions)
+        block = Embedder(provider="openai", endpoint=endpoint, model=model, dimensions=dimensions, price=Decimal(0))
         connections._known[key] = connections.Known(block, time.monotonic() + 1e6)
     with traced():
         asyncio.run(reindex.fn("next"))

@@ -108,7 +108,7 @@ async def test_a_request_dearer_than_its_limit_is_refused_before_it_is_sent(
     books: str, tenant: UUID, use: Use, model_server: ModelServer, day: Read
 ) -> None:
     use(model_server.target(price=PRICE, max_output_tokens=5000))
-    with pytest.raises(BudgetExhausted, match=r"more than the .0\.50 that one may"):
+    with pytest.raises(BudgetExhausted, match=r"more than the .0\.50 that one request may"):
         await ask(tenant)
     assert model_server.asked == []
     assert (day()["reserved"], day()["spent"], day()["releases"]) == (0, 0, 1)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -33,9 +34,9 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the texts that were really embedded."""
     texts, embed = list[str](), metered.embed
 
-    async def counted(wanted: list[str], **how: str) -> tuple[metered.Vectors, object]:
+    async def counted(wanted: list[str], tenant_id: UUID, **how: Any) -> tuple[metered.Vectors, object]:
         texts.extend(wanted)
-        return await embed(wanted, **how)  # pyright: ignore[reportArgumentType]
+        return await embed(wanted, tenant_id, **how)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(metered, "embed", counted)
     return texts

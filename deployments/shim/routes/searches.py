@@ -51,7 +51,7 @@ async def search(wanted: Search, caller: Searcher) -> Passages:
     filters = wanted.filters | ({"as_of": wanted.as_of.isoformat()} if wanted.as_of else {})
     extent = Extent(wanted.min_score, wanted.neighbours)
     asked: dict[str, Any] = {"k": wanted.k, "filters": filters, "extent": extent}
-    found, missing, _ = await find_reranked(text, caller.tenant_id, wanted.reranker, **asked)
+    found, missing, *_ = await find_reranked(text, caller.tenant_id, wanted.reranker, **asked)
     notes = (missing, await note_on(filters, caller.tenant_id))
     said = " ".join(each for each in notes if each) or None
     return Passages(passages=await locate(found, caller.tenant_id), note=said)
