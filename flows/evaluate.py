@@ -13,10 +13,11 @@ from flows.answer import answer_query
 from flows.ask import PersonaName
 from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.errors import EvaluationBroken
+from kowai.quotes import Quote
 from kowai.settings import settings
 from tasks.approvals import offer, offered, offered_by_run
 from tasks.conclude import conclude_evaluation
-from tasks.evaluations import Trial, bury_item, receive_evaluation
+from tasks.evaluations import Trial, bury_item, read_trials, receive_evaluation
 from tasks.measure import measure
 from tasks.quote import show_quote
 from tasks.quote_evaluation import quote_evaluations
@@ -76,7 +77,10 @@ async def run_evaluation(evaluation_id: UUID, tenant_id: UUID) -> Any:
 
 
 async def _evaluate(evaluation_ids: Sequence[UUID], tenant_id: UUID) -> Any:
-    end = await withheld(evaluation_ids, tenant_id)
+    async def quote_again() -> Quote:
+        return await quote_evaluations(await read_trials(evaluation_ids, tenant_id), tenant_id)
+
+    end = await withheld(evaluation_ids, tenant_id, quote_again)
     return end or ending([await carry_out(evaluation_id, tenant_id) for evaluation_id in evaluation_ids])
 
 

@@ -9,9 +9,10 @@ from prefect.states import Completed
 from flows.ask import OnePersona
 from flows.promote import run_promotion
 from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
+from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.approvals import offered
-from tasks.optimise import Wish, improve, receive_optimisation
+from tasks.optimise import Wish, improve, read_wish, receive_optimisation
 from tasks.promote import receive_promotion
 from tasks.quote import show_quote
 from tasks.quote_optimisation import quote_optimisation
@@ -59,7 +60,11 @@ async def optimise(
 @flow(name="optimise", persist_result=False)
 async def run_optimisation(optimisation_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored optimisation; the promotion of what it finds has the same id."""
-    if (end := await withheld([optimisation_id], tenant_id)) is not None:
+
+    async def quote_again() -> Quote:
+        return await quote_optimisation(await read_wish(optimisation_id, tenant_id), tenant_id)
+
+    if (end := await withheld([optimisation_id], tenant_id, quote_again)) is not None:
         return end
     found = await improve(optimisation_id, tenant_id)
     if found is None:

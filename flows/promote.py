@@ -12,11 +12,12 @@ from flows.evaluate import carry_out
 from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
 from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.errors import EvaluationBroken
+from kowai.quotes import Quote
 from tasks.approvals import offered
 from tasks.claim import at_work
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.give_up import retire_space
-from tasks.promote import decide, favours_candidate, read_candidacy, receive_promotion
+from tasks.promote import decide, favours_candidate, read_candidacy, read_candidate, receive_promotion
 from tasks.quote import show_quote
 from tasks.quote_evaluation import quote_promotion
 from tasks.receive import find_all_tenants, find_tenant
@@ -57,7 +58,11 @@ async def promote(
 @flow(name="promote", persist_result=False)
 async def run_promotion(promotion_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored promotion."""
-    if (end := await withheld([promotion_id], tenant_id)) is not None:
+
+    async def quote_again() -> Quote:
+        return await quote_promotion(*await read_candidate(promotion_id, tenant_id), tenant_id)
+
+    if (end := await withheld([promotion_id], tenant_id, quote_again)) is not None:
         return end
     candidacy, objection = await read_candidacy(promotion_id, tenant_id), None
     if candidacy is not None:

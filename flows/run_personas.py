@@ -1,7 +1,7 @@
 """Ask many questions of several personas and compare what they say."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Any
@@ -19,8 +19,8 @@ from flows.ask import PersonaName
 from kowai.question_sets import read_rows
 from kowai.quotes import Quote
 from kowai.settings import settings
-from tasks.approvals import Decision, await_approval, decide_on, offered, read_terms
-from tasks.batches import Order, begin_batch, receive_batch
+from tasks.approvals import Decision, await_approval, decide_on, offered, read_terms, renew_terms
+from tasks.batches import Order, begin_batch, read_order, receive_batch
 from tasks.compare import report_batch
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch, show_quote
@@ -76,7 +76,11 @@ async def run_personas(
 @flow(name="run-personas", persist_result=False)
 async def run_batch(batch_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored batch: wait for approval if it is dear, answer item by item, compare."""
-    end = await withheld([batch_id], tenant_id)
+
+    async def quote_again() -> Quote:
+        return await quote_batch(await read_order(batch_id, tenant_id), tenant_id)
+
+    end = await withheld([batch_id], tenant_id, quote_again)
     if end is not None or not await begin_batch(batch_id, tenant_id):
         return end
     async with asyncio.TaskGroup() as group:
@@ -98,9 +102,15 @@ def quoted(quote: Quote) -> Any:
     return Completed(name="Quoted", message=quote.sentence)
 
 
-async def withheld(ids: Sequence[UUID], tenant_id: UUID) -> Any:
-    """Wait until somebody decides on what could be dear; return the state of a run that may not begin, else None."""
+async def withheld(ids: Sequence[UUID], tenant_id: UUID, quote_again: Callable[[], Awaitable[Quote]]) -> Any:
+    """Wait until somebody decides on what could be dear; return the state of a run that may not begin, else None.
+
+    What was quoted without a model is quoted again where there is one by now.
+    """
     terms = await read_terms(ids[0], tenant_id)
+    if terms is not None and terms.outdated:
+        await renew_terms(ids, (await quote_again()).above(terms.quote.approve_above), tenant_id)
+        terms = await read_terms(ids[0], tenant_id)
     if terms is None:
         return None
     await show_quote(terms.quote)

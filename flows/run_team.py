@@ -9,6 +9,7 @@ from prefect.states import Completed
 
 from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
 from kowai.errors import KowaiError
+from kowai.quotes import Quote
 from kowai.teams.outcome import Ending
 from tasks.admit import admit
 from tasks.approvals import offered
@@ -29,6 +30,7 @@ from tasks.teams import (
     fail_team,
     held_team,
     open_team,
+    read_assignment,
     receive_team,
 )
 from tasks.turns import turn
@@ -69,7 +71,11 @@ async def run_team(
 @flow(name="run-team", persist_result=False)
 async def run_stored_team(team_id: UUID, tenant_id: UUID) -> Any:
     """Carry out a stored team: draw up its plan if it has none, then its steps level by level, and conclude."""
-    if (end := await withheld([team_id], tenant_id)) is not None:
+
+    async def quote_again() -> Quote:
+        return await quote_team(await read_assignment(team_id, tenant_id), tenant_id)
+
+    if (end := await withheld([team_id], tenant_id, quote_again)) is not None:
         return end
     if not await open_team(team_id, tenant_id):
         return Completed(message="This team had ended before.")

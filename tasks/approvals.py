@@ -12,8 +12,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
-from blocks.connections import database
+from blocks.connections import database, language_model
 from kowai.errors import KowaiError, NotFound
+from kowai.extraction.answer import MODEL as EXTRACTIVE
 from kowai.quotes import Quote
 from kowai.tables.approvals import Approval
 from tasks.outbox import Along
@@ -30,6 +31,10 @@ where id = any(:ids) and state = 'waiting'
 DECIDE = text("""
 update approval set state = :state, decided_by = :by, reason = :reason, decided_at = now()
 where id = any(:ids) and state = 'waiting'
+""")
+RENEW = text("""
+update approval set quote = cast(:quote as jsonb), state = :state, decided_by = :decided_by
+where id = any(:ids) and state = 'approved' and decided_by = :unasked
 """)
 # By a day later the night's evaluation that waits has ended before the next one begins.
 OVERDUE = text("""
@@ -70,11 +75,15 @@ where id = any(:ids) and status = 'queued' returning id, tenant_id
 
 
 class Terms(NamedTuple):
-    """Hold what was quoted, whether it may begin (quoted, waiting, approved or declined) and, declined, why not."""
+    """Hold what was quoted, whether it may begin (quoted, waiting, approved or declined) and, declined, why not.
+
+    They are `outdated` where nobody was asked because there was no model to pay, and now there is one.
+    """
 
     quote: Quote
     state: str
     reason: str | None
+    outdated: bool = False
 
 
 class Decision(NamedTuple):
@@ -91,9 +100,8 @@ class NotWaiting(KowaiError):
 
 def offered(workflow: str, quote: Quote, *, dry_run: bool = False) -> Along:
     """Return what keeps the quote with its subject, in the transaction that stores it; what is kept stays."""
-    state = "quoted" if dry_run else "waiting" if quote.needs_approval else "approved"
-    row: dict[str, Any] = {"workflow": workflow, "quote": quote.model_dump(mode="json"), "state": state}
-    row |= {"decided_by": UNASKED if state == "approved" else None, "flow_run_id": own_run()}
+    row: dict[str, Any] = {"workflow": workflow, "quote": quote.model_dump(mode="json"), "flow_run_id": own_run()}
+    row |= {"state": "quoted", "decided_by": None} if dry_run else _decided(quote)
 
     async def store(connection: AsyncConnection, subject_id: UUID) -> None:
         tenant_id = text("(select current_tenant())")
@@ -101,6 +109,13 @@ def offered(workflow: str, quote: Quote, *, dry_run: bool = False) -> Along:
         await connection.execute(entered.on_conflict_do_nothing())
 
     return store
+
+
+def _decided(quote: Quote) -> dict[str, Any]:
+    """Return the state of what somebody has to approve, or nobody."""
+    if quote.needs_approval:
+        return {"state": "waiting", "decided_by": None}
+    return {"state": "approved", "decided_by": UNASKED}
 
 
 @step
@@ -124,10 +139,23 @@ async def offered_by_run(tenant_id: UUID) -> list[UUID]:
 @step
 async def read_terms(subject_id: UUID, tenant_id: UUID) -> Terms | None:
     """Return the terms of one subject; None where nothing was quoted."""
-    found = select(col(Approval.quote), col(Approval.state), col(Approval.reason)).where(col(Approval.id) == subject_id)
+    columns = (col(Approval.quote), col(Approval.state), col(Approval.reason), col(Approval.decided_by))
     async with (await database()).transaction(tenant_id) as connection:
-        row = (await connection.execute(found)).one_or_none()
-    return Terms(Quote.model_validate(row.quote), row.state, row.reason) if row else None
+        row = (await connection.execute(select(*columns).where(col(Approval.id) == subject_id))).one_or_none()
+    if row is None:
+        return None
+    quote = Quote.model_validate(row.quote)
+    held = quote.approve_above is not None and quote.model == EXTRACTIVE and row.decided_by == UNASKED
+    outdated = held and bool((await language_model()).targets)
+    return Terms(quote, row.state, row.reason, outdated)
+
+
+@step
+async def renew_terms(ids: Sequence[UUID], quote: Quote, tenant_id: UUID) -> None:
+    """Put a quote in place of one that nobody was asked about."""
+    values: dict[str, Any] = {"ids": ids, "quote": quote.model_dump_json(), "unasked": UNASKED}
+    async with (await database()).transaction(tenant_id) as connection:
+        await connection.execute(RENEW, values | _decided(quote))
 
 
 @step

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+import sqlalchemy
 from sqlalchemy import func, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -90,6 +91,18 @@ def checked_personas(names: Sequence[str], known: Sequence[str] | None = None) -
     if not names:
         raise InvalidInput(f"Choose at least one persona of {', '.join(known)}.")
     return list(dict.fromkeys(names))
+
+
+@step
+async def read_order(batch_id: UUID, tenant_id: UUID) -> Order:
+    """Return what a stored batch asks of whom. Raises NotFound."""
+    columns: list[Any] = [getattr(Batch, name) for name in Order._fields]
+    wanted = sqlalchemy.select(*columns).where(col(Batch.id) == batch_id)
+    async with (await database()).transaction(tenant_id) as connection:
+        row = (await connection.execute(wanted)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such batch.")
+    return Order(*row)
 
 
 @step

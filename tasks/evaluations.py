@@ -51,6 +51,12 @@ UNKNOWN = text("""
 update batch_item set state = 'refused', cause = 'unknown_persona', sentence = 'There is no persona of that name.'
 where batch_id = :batch and persona <> all(:known)
 """)
+# Who answers a case of its own choice was not named for all of them.
+TRIALS = text("""
+select e.suite_id, e.judged, b.personas, b.limits, b.pins,
+  exists (select from batch_item i where i.batch_id = b.id and not b.personas ? i.persona) as own
+from evaluation e join batch b on b.id = e.id where e.id = any(:ids) order by e.id
+""")
 BURY = text("""
 update batch_item set state = 'dead', cause = :cause, sentence = :sentence where id = :id and state = 'running'
 """)
@@ -107,6 +113,19 @@ async def receive_evaluation(
         if along is not None:
             await along(connection, evaluation_id)
     return evaluation_id
+
+
+@step
+async def read_trials(evaluation_ids: Sequence[UUID], tenant_id: UUID) -> list[Trial]:
+    """Return what stored evaluations evaluate, with the versions that were live when they were stored."""
+    async with (await database()).transaction(tenant_id) as connection:
+        rows = (await connection.execute(TRIALS, {"ids": list(evaluation_ids)})).all()
+    return [_trial(row) for row in rows]
+
+
+def _trial(row: Any) -> Trial:
+    limits = Limits.model_validate(row.limits)
+    return Trial(row.suite_id, () if row.own else row.personas, row.judged, limits, pins=row.pins)
 
 
 async def versions_of(connection: AsyncConnection, trial: Trial, live: Mapping[str, UUID]) -> dict[str, UUID]:

@@ -79,6 +79,16 @@ async def receive_optimisation(
 
 
 @step
+async def read_wish(optimisation_id: UUID, tenant_id: UUID) -> Wish:
+    """Return what a stored optimisation is to do. Raises NotFound."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = (await connection.execute(FIND, {"id": optimisation_id})).one_or_none()
+    if row is None:
+        raise NotFound("There is no such optimisation.")
+    return Wish(row.persona, row.suite_id, row.optimiser, Limits.model_validate(row.limits), row.requested_by)
+
+
+@step
 async def improve(optimisation_id: UUID, tenant_id: UUID) -> Improved | None:
     """Search within the budget and store the best prompt as a version; return None where nothing is better.
 

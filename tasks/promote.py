@@ -84,6 +84,14 @@ async def receive_promotion(
 
 
 @step
+async def read_candidate(promotion_id: UUID, tenant_id: UUID) -> tuple[UUID, UUID]:
+    """Return the version that a stored promotion is about, and the suite that decides. Raises NotFound."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = await _find(connection, promotion_id)
+    return row.version_id, row.suite_id
+
+
+@step
 async def read_candidacy(promotion_id: UUID, tenant_id: UUID) -> Candidacy | None:
     """Return what has to be evaluated; None once it is decided. Raises NotFound."""
     async with (await database()).transaction(tenant_id) as connection:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact
@@ -18,7 +20,7 @@ from kowai.quotes import Quote
 from kowai.settings import settings
 from tasks.batches import Order, checked_personas
 from tasks.quote_aside import of_checks, of_questions
-from tasks.quote_load import asked_of, load_of
+from tasks.quote_load import asked_of, left_today, load_of
 from tasks.quote_sums import Load, Sums, of_voice, speakers, total
 from tasks.step import step
 from tasks.versions import live_versions
@@ -39,6 +41,14 @@ async def quote_batch(order: Order, tenant_id: UUID) -> Quote:
     load = await load_of(questions, asked)
     sums = await asyncio.to_thread(of_answers, load, chosen, model)  # counting tokens takes seconds
     return quote_of(len(questions) * len(chosen), sums, load, model, speaker=chosen[0])
+
+
+@step
+async def quote_nothing(tenant_id: UUID) -> Quote:
+    """Return what something takes that cannot begin without a language model, while there is none."""
+    nothing: dict[str, Any] = {"prompt_tokens": 0, "output_tokens": 0, "worst_tokens": 0, "minutes": None}
+    nothing |= {"dollars": Decimal(0), "worst_dollars": Decimal(0), "basis": "assumption"}
+    return Quote(items=0, model=EXTRACTIVE, left_today=await left_today(tenant_id), **nothing)
 
 
 @step

@@ -74,6 +74,13 @@ async def load_of(questions: Sequence[str], asked: Asked, *, most_passages: int 
     return await asyncio.to_thread(_masked, load) if (await policy_of(tenant_id)).masks_prompts else load
 
 
+async def left_today(tenant_id: UUID) -> Decimal:
+    """Return the US dollars that the tenant may still spend or reserve on this UTC day."""
+    values = {"tenant": tenant_id, "default": (await language_model()).daily_limit}
+    async with (await database()).transaction(tenant_id) as connection:
+        return max(await connection.scalar(LEFT, values) or Decimal(0), Decimal(0))
+
+
 async def _sampled(questions: Sequence[str], asked: Asked, k: int, longest: Sequence[str]) -> list[str]:
     """Return what some of the questions find; where looking costs something, the longest passages stand for it."""
     if embedding_price(await embedder(await current_embedder())) != 0:

@@ -76,6 +76,16 @@ async def receive_team(
 
 
 @step
+async def read_assignment(team_id: UUID, tenant_id: UUID) -> Assignment:
+    """Return what a stored team is asked. Raises NotFound."""
+    async with (await database()).transaction(tenant_id) as connection:
+        row = (await connection.execute(teams_sql.TEAM, {"team": team_id})).one_or_none()
+    if row is None:
+        raise NotFound("There is no such team.")
+    return Assignment(row.question, row.plan, TeamLimits.model_validate(row.limits), row.asked_by)
+
+
+@step
 async def open_team(team_id: UUID, tenant_id: UUID) -> bool:
     """Wait until no other run works on the team, and take it; tell whether anything is left to do. Raises NotFound."""
     run, pause = FlowRunContext.get(), FIRST_PAUSE

@@ -16,6 +16,7 @@ from kowai.quotes import Quote
 from tasks.approvals import offered
 from tasks.idempotency import Claim
 from tasks.outbox import Along, together
+from tasks.quote import quote_nothing
 
 
 class Task(NamedTuple):
@@ -35,14 +36,15 @@ class Task(NamedTuple):
         assert self.quote
         return (await self.quote()).above(self.approve_above)
 
-    async def offer(self) -> Along | None:
+    async def offer(self, tenant_id: UUID) -> Along | None:
         """Return what keeps the quote with its subject, where it may have to be approved."""
         if self.approve_above is None or self.quote is None:
             return None
         try:
-            return offered(self.deployment.partition("/")[0], await self.quoted())
-        except Misconfigured:
-            return None  # without a model it costs nothing, and ends by saying so
+            quote = await self.quoted()
+        except Misconfigured:  # without a model it costs nothing; where there is one when it begins, it is quoted then
+            quote = (await quote_nothing(tenant_id)).above(self.approve_above)
+        return offered(self.deployment.partition("/")[0], quote)
 
 
 class Store(Protocol):
@@ -60,7 +62,7 @@ async def hand_over(task: Task, store: Store, caller: Principal, repeats: Repeat
 
     async def receive(claimed: Claim | None) -> UUID:
         begun = opened._replace(claimed=claimed).along(task.parameter)
-        return await store(along=together(await task.offer(), begun))
+        return await store(along=together(await task.offer(caller.tenant_id), begun))
 
     subject_id, _ = await repeats.once([task.deployment, *task.asked], caller, receive)
     runs: Runs = request.app.state.runs
