@@ -5,6 +5,7 @@ import asyncio
 from prefect.workers.process import ProcessWorker
 
 from deployments.bootstrap import bootstrap
+from deployments.clearing import keep_clearing
 from deployments.local.environment import own_prefect
 from deployments.local.given_secrets import check_given_secrets
 from deployments.local.layout import Layout
@@ -26,9 +27,10 @@ async def serve(first: Branch | None) -> None:
     await until(stop, bootstrap())
     if not stop.is_set():
         await keep_to_one_host(embedded=own_prefect(settings()) is None)
-        announcing = asyncio.create_task(announce(worker))
+        beside = [asyncio.create_task(announce(worker)), asyncio.create_task(keep_clearing(alone=True))]
         await work(worker, stop, hurry)
-        announcing.cancel()
+        for task in beside:
+            task.cancel()
 
 
 async def announce(worker: ProcessWorker) -> None:

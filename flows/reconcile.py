@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.ingest import ingest_stored
 from tasks.approvals import decline_overdue
+from tasks.clear import sweep_repositories
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.give_up import abandon_spaces
@@ -13,7 +14,7 @@ from tasks.hosting import remove_files
 from tasks.receive import find_all_tenants
 from tasks.reconcile import mend, mend_vectors, report_reconciliation, unfinished
 from tasks.reindex import drop_spaces
-from tasks.remove import remove_originals, sweep_bucket, sweep_repositories
+from tasks.remove import remove_originals, sweep_bucket
 from tasks.retention import retention_of, retire_versions
 from tasks.tenants import find_tenants, for_each
 

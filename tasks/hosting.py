@@ -1,7 +1,6 @@
 """Tenants: made, listed, suspended, and erased with a certificate."""
 
 import re
-import shutil
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import bucket, database
-from blocks.sources import git
 from kowai.erasure import name_hash
-from kowai.errors import InvalidInput, KowaiError, NotFound, Unavailable
+from kowai.errors import InvalidInput, KowaiError, NotFound
 from kowai.tables.identity import Tenant
 from kowai.tables.ledger import Outbox
 from kowai.tenant_tables import tenant_tables
 from kowai.types import Value
-from tasks import outbox, spool
+from tasks import outbox
+from tasks.clear import clear_tenant
 from tasks.forget import Certificate, certify
 from tasks.mirror import erase_mirror
 
@@ -122,7 +121,10 @@ async def _emptied(connection: AsyncConnection, tenant_id: UUID) -> dict[str, in
 
 
 async def remove_files(platform_id: UUID) -> None:
-    """Remove the files of erased tenants and what was mirrored of them, as the outbox says."""
+    """Remove the files of erased tenants and what was mirrored of them, as the outbox says.
+
+    What other machines hold in their own state they clear themselves.
+    """
     waiting = select(col(Outbox.id)).where(col(Outbox.kind) == REMOVAL, col(Outbox.delivered_at).is_(None))
     async with (await database()).transaction(platform_id) as connection:
         entries = list(await connection.scalars(waiting))
@@ -130,16 +132,5 @@ async def remove_files(platform_id: UUID) -> None:
         for entry_id, payload in held.payloads.items():
             await erase_mirror(UUID(payload["tenant"]))
             await bucket().erase(UUID(payload["tenant"]))
-            await to_thread.run_sync(_clear, UUID(payload["tenant"]))
+            await to_thread.run_sync(clear_tenant, UUID(payload["tenant"]))
             held.delivered.add(entry_id)
-
-
-def _clear(tenant_id: UUID) -> None:
-    """Remove what this machine's state holds of a tenant: repositories that were fetched, and replies on their way."""
-    for folder in (git.fetched(tenant_id), spool.folder(tenant_id)):
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise Unavailable("Files of an erased tenant could not be removed.", operator=str(error)) from error

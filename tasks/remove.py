@@ -1,7 +1,6 @@
 """Remove the originals of deleted documents from the bucket, as the outbox says."""
 
 import asyncio
-import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
@@ -10,7 +9,6 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from blocks.connections import bucket, database
-from blocks.sources import git
 from kowai import erasure
 from kowai.tables.ledger import Outbox
 from tasks import outbox
@@ -19,10 +17,6 @@ from tasks.step import patient_step, step
 
 ORPHANED = timedelta(days=1)  # a file is stored before the request that refers to it
 BATCH = 1000
-READ_FROM = text("""
-select uri from source union select details ->> 'repository' from ingestion_item
-where state in ('queued', 'running', 'dead') and details ->> 'repository' is not null
-""")
 
 
 @patient_step
@@ -39,19 +33,6 @@ async def remove_originals(tenant_id: UUID) -> int:
                 removed += await bucket().remove(path, last_put=last_put)
             held.delivered.add(entry_id)
     return removed
-
-
-@step
-async def sweep_repositories(tenant_id: UUID) -> int:
-    """Remove what this machine has fetched of repositories that nothing is read from any more; return how many."""
-    place = git.fetched(tenant_id)
-    found = await asyncio.to_thread(lambda: list(place.iterdir()) if place.is_dir() else [])
-    async with (await database()).transaction(tenant_id) as connection:
-        needed = {git.fetched_as(uri) for uri in await connection.scalars(READ_FROM)}
-    unneeded = [folder for folder in found if folder.name not in needed]
-    for folder in unneeded:
-        await asyncio.to_thread(shutil.rmtree, folder)
-    return len(unneeded)
 
 
 @step

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from blocks.connections import database, embedder, find_standing
 from blocks.shared_cache import shared_cache
+from deployments.clearing import keep_clearing
 from deployments.first_key import ensure_first_key
 from deployments.local.given_secrets import check_given_secrets
 from deployments.shim.components import Components
@@ -74,7 +75,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await ensure_first_key()
     await _warm_up()
     serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
-    serving += [asyncio.create_task(keep_mirroring()), asyncio.create_task(find_standing())]
+    serving += [asyncio.create_task(work()) for work in (keep_mirroring, find_standing, keep_clearing)]
     yield
     await streams.close()
     for task in serving:

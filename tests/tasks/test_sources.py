@@ -16,10 +16,10 @@ from flows.ingest import ingest_stored
 from flows.ingest_due import ingest_due
 from kowai.errors import InvalidInput
 from kowai.schedules import next_due
+from tasks.clear import sweep_repositories
 from tasks.documents import list_dead_letters, list_documents
 from tasks.forget import forget
 from tasks.receive import receive_ingestion
-from tasks.remove import sweep_repositories
 from tasks.sources import KeptSource, Wishes, change_source, drop_source, keep_source, read_source, remember, take_due
 from tasks.step import traced
 from tasks.tenants import for_each
