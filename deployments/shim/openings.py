@@ -150,7 +150,12 @@ WORKFLOWS = {
         "/api/v1/promotions/{}",
         hidden=QUOTE,
     ),
-    "reconcile": Workflow("documents.delete", "reconcile/reconcile", as_it_is),
+    "reconcile": Workflow(
+        "documents.delete",
+        "reconcile/reconcile",
+        as_it_is,
+        hidden=("keep_versions", "keep_days"),  # by retention.manage: PUT /api/v1/retention
+    ),
     "replay-dead-letters": Workflow("documents.write", "replay-dead-letters/replay-dead-letters", as_it_is),
     "report-costs": Workflow("costs.read", "report-costs/report-costs", as_it_is),
     "report-usage": Workflow("costs.read", "report-usage/report-usage", as_it_is),

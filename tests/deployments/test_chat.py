@@ -184,7 +184,7 @@ async def test_without_streaming_the_answer_is_one_json(shim: Shim) -> None:
     assert answer["status"] == "done"
 
 
-@pytest.mark.parametrize("last", ["soon", "-1", "1.5"])
+@pytest.mark.parametrize("last", ["soon", "-1", "1.5", pytest.param("9" * 5000, id="long")])
 async def test_a_last_event_id_that_is_none_is_refused(shim: Shim, last: str) -> None:
     async with shim.client() as client:
         refused = await client.get(f"/api/v1/chat/{uuid4()}/events", headers={"Last-Event-ID": last})

@@ -22,7 +22,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "evaluate-nightly": {"approve_above": "0.50"},
     "ingest-documents": {"sources": ["/data/zanzibar"]},
     "ingest-nightly": {},
-    "reconcile": {"keep_days": 30},
+    "reconcile": {},
     "replay-dead-letters": {"causes": ["fetch_timeout"], "ids": [str(uuid4())]},
     "report-costs": {"day": "2026-01-31"},
     "run-personas": {"personas": ["assistant"], "questions": [SECRET]},
@@ -114,7 +114,8 @@ async def test_no_other_tenant_can_be_named(lively: People, tenant: UUID, prefec
         ("replay-dead-letters", {"causes": ["What Ada wrote to me"]}),
         ("report-costs", {"day": "yesterday"}),
         ("run-personas", {"personas": ["assistant"]}),
-        ("reconcile", {"keep_days": {"__prefect_kind": "jinja", "template": "{{ 1 }}"}}),
+        ("evaluate-nightly", {"approve_above": {"__prefect_kind": "jinja", "template": "{{ 1 }}"}}),
+        ("reconcile", {"keep_versions": 1}),  # how long versions are kept only an admin says
     ],
 )
 async def test_parameters_that_cannot_be_are_refused_before_anything_is_stored(

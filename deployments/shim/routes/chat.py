@@ -1,6 +1,7 @@
 """Chat: an answer told word by word, which any client may pick up again where it lost it."""
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ Reader = Annotated[Principal, Depends(may("questions.read"))]
 
 NAMES = {"query.queued": "queued", "answer.started": "started", "answer.text": "text"}
 RETRY = "retry: 1000\n\n"
+EVENT_ID = re.compile("[0-9]{1,19}")
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {}, "application/json": {}},
@@ -126,6 +128,6 @@ def sequence_of(last_event_id: str | None) -> int:
     """Return where a reader goes on; 0 is the beginning. Raises InvalidInput."""
     if last_event_id is None or not last_event_id.strip():
         return 0
-    if not last_event_id.strip().isdecimal():
+    if not EVENT_ID.fullmatch(last_event_id.strip()):
         raise InvalidInput("Last-Event-ID must be the id of an event of this stream.")
     return min(int(last_event_id), 2**63 - 1)
