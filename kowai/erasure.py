@@ -22,9 +22,11 @@ HOLD = "select pg_advisory_xact_lock(hashtextextended('erasure:' || (select curr
 
 DELETED_SINCE = "select exists (select from deletion_certificate where created_at > :began)"
 
-# Whether what is known of a question may quote what was deleted since it was asked, or it is deleted itself.
+# Whether what is known of a question may quote what was deleted since it was asked, or it is deleted itself. What was
+# started as a workflow may be a team or the like, which is no question and not deleted.
 OVERTAKEN = """
-select not exists (select from query where id = :query) or exists (
+select not exists (select from query where id = :query) and not exists (select from workflow_run where id = :query)
+or exists (
   select from query q join deletion_certificate d on d.tenant_id = q.tenant_id and d.created_at > q.created_at
   where q.id = :query)
 """

@@ -36,7 +36,7 @@ async def clear_machine() -> None:
         if tenant_id not in suspended:
             await asyncio.to_thread(clear_tenant, tenant_id)
         elif not suspended[tenant_id]:
-            await sweep_repositories(tenant_id)
+            await _drop_repositories(tenant_id)
             await sweep(tenant_id)
 
     await for_each(held, clear)
@@ -56,6 +56,10 @@ def clear_tenant(tenant_id: UUID) -> None:
 @step
 async def sweep_repositories(tenant_id: UUID) -> int:
     """Remove what this machine has fetched of repositories that nothing is read from any more; return how many."""
+    return await _drop_repositories(tenant_id)
+
+
+async def _drop_repositories(tenant_id: UUID) -> int:
     place = git.fetched(tenant_id)
     found = await asyncio.to_thread(lambda: list(place.iterdir()) if place.is_dir() else [])
     async with (await database()).transaction(tenant_id) as connection:

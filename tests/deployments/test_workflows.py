@@ -5,12 +5,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
+from blocks.database import Database
 from deployments.shim.openings import WORKFLOWS
 from kowai.errors import Unavailable
 from kowai.permissions import LEAST_ROLE, at_least
+from kowai.tables.ledger import Event
 from tasks import outbox
+from tasks.event_log import read_facts
+from tasks.workflow_runs import call_off, receive_run, requested
 from tests.deployments.conftest import People
 from tests.prefect_stand_in import StandIn
 
@@ -125,6 +129,15 @@ async def test_parameters_that_cannot_be_are_refused_before_anything_is_stored(
         assert (await admin.post(f"{PATH}/{name}/runs", json={"parameters": given})).status_code == 422
         assert (await admin.get(RUNS)).json() == []
     assert not prefect.runs
+
+
+async def test_what_was_told_of_a_run_that_is_cancelled_stays(store: Database, tenant: UUID) -> None:
+    run_id = await receive_run(tenant, requested("run-team", tenant))
+    event = {"tenant_id": tenant, "subject": run_id, "kind": "team.step", "payload": {"step": "facts"}}
+    async with store.transaction(tenant) as connection:
+        await connection.execute(insert(Event).values(event))
+    await call_off(run_id, tenant)
+    assert [fact.kind for fact in await read_facts(run_id, tenant)] == ["team.step"]
 
 
 async def test_what_is_accepted_while_prefect_is_away_is_started_once_it_is_back(
