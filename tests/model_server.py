@@ -41,7 +41,7 @@ class Act:
 
 @dataclass
 class ModelServer:
-    """Hold what the server will do next (`script`, then `default`) and what it was asked."""
+    """Hold what the server will do next (`script`, then `default`), where a stream waits, and what it was asked."""
 
     url: str
     default: Act = field(default_factory=Act)
@@ -50,6 +50,7 @@ class ModelServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     embedded: list[list[str]] = field(default_factory=list)
     sent_pieces: int = 0
+    waits_at: int | None = None
     on_reply: Callable[[], None] | None = None
     on_request: Callable[[], None] | None = None
 
@@ -136,6 +137,8 @@ async def pieces(server: ModelServer, act: Act, model: str) -> AsyncIterator[str
         if number == act.cut_after:
             return
         await asyncio.sleep(act.drip)
+        while server.waits_at is not None and number >= server.waits_at:
+            await asyncio.sleep(0.01)
         server.sent_pieces += 1
         yield event(choices=choice({"content": word if number == 0 else f" {word}"}))
     yield event(choices=choice({}, "stop"))

@@ -64,7 +64,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def eventually(check: Callable[[], Any], seconds: float = 90.0) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 240.0) -> Any:
     """Return the first true value that `check` gives."""
     until = time.monotonic() + seconds
     while not (value := check()):

@@ -37,13 +37,14 @@ async def started(shim: Shim, *options: str, **streams: Any) -> asyncio.subproce
 
 async def test_the_words_come_before_the_answer_is_finished(shim: Shim, use: Use, model_server: ModelServer) -> None:
     use(model_server.target())
-    model_server.default = Act(content=REPLY, drip=0.2)
+    model_server.default = Act(content=REPLY)
+    model_server.waits_at = len(REPLY.split(" ")) - 1
     asking = await started(shim, "--stream")
     assert asking.stdout
     first = await asking.stdout.read(20)
-    sent = model_server.sent_pieces
+    assert first
+    model_server.waits_at = None
     out, err = await asking.communicate()
-    assert sent < len(REPLY.split(" ")) == model_server.sent_pieces
     assert (asking.returncode, err) == (0, b"")
     told, _, rest = (first + out).decode().partition("\n\n")
     assert told == "Green tea is steeped for three minutes."

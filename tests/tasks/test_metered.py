@@ -248,7 +248,7 @@ async def test_a_cancelled_call_counts_as_the_worst_it_may_have_cost(
     books: str, tenant: UUID, use: Use, model_server: ModelServer, calls: Read
 ) -> None:
     use(model_server.target(price=PRICE, max_output_tokens=50), request_limit="5")
-    model_server.default = Act(delay=2)
+    model_server.default = Act(delay=60)
     asking = asyncio.create_task(ask(tenant))
     while not model_server.asked:
         await asyncio.sleep(0.01)

@@ -98,7 +98,7 @@ async def test_a_reply_that_came_is_never_paid_again(
 async def test_a_call_whose_reply_never_came_is_asked_again_after_the_lease(
     books: str, tenant: UUID, use: Callable[..., Any], model_server: ModelServer, day: Callable[[], Any]
 ) -> None:
-    model_server.script = [Act(delay=5)]
+    model_server.script = [Act(delay=60)]
     await kill_while_asking(model_server, tenant, "before the reply")
     use(model_server.target(price="1000", max_output_tokens=50), request_limit="5")
     asking = asyncio.create_task(metered.ask(Capital, {"country": "France"}, tenant))
