@@ -35,6 +35,9 @@ LONGEST = """
 end_to_end local_up worker pool overspending optimise_deployed ingest_killed workflow_probes run_personas conversations
 probes killed optimise promote schema approvals evaluate run_team
 """.split()
+# What modules remember of servers, whose ports other tests may be given.
+LEFT = (("blocks.engines", "_circuits"), ("blocks.reranker", "_circuits"), ("tasks.toolbox", "_circuits"))
+LEFT += (("blocks.robots", "_known"),)
 MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # so many bytes are enough for all workers
 DURABILITY = ("fsync = off", "full_page_writes = off", "max_wal_size = '128MB'")
 
@@ -72,15 +75,15 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test find no settings, blocks or open circuits of the tests before it, and Prefect be asked for none."""
+    """Let a test find no settings, blocks or servers of the tests before it, and Prefect be asked for none."""
     settings.cache_clear()
     if connections := sys.modules.get("blocks.connections"):
         absent = connections.Known(None, math.inf)
         kinds = (*connections.STANDING, connections.Appwrite, connections.Database)
         monkeypatch.setattr(connections, "_known", dict.fromkeys(kinds, absent))
-    for module in ("blocks.engines", "blocks.reranker", "tasks.toolbox"):
+    for module, name in LEFT:
         if module in sys.modules:
-            sys.modules[module]._circuits.clear()
+            getattr(sys.modules[module], name).clear()
 
 
 def memory() -> Path | None:
