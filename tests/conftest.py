@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,12 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before its time is taken
+def pytest_runtest_protocol() -> Generator[None, Any, Any]:
     """Begin no test in the last minute of a day (UTC): what it spends would be of two days."""
     now = datetime.now(UTC)
     if (left := (now + timedelta(minutes=1)).replace(hour=0, minute=0, second=0, microsecond=0) - now) > timedelta(0):
         time.sleep(left.total_seconds())
+    return (yield)
 
 
 @pytest.fixture(autouse=True)
