@@ -20,7 +20,10 @@ SENTENCE = "A document that this answer was made from has been deleted."
 SHARE = "select pg_advisory_xact_lock_shared(hashtextextended('erasure:' || (select current_tenant()), 0))"
 HOLD = "select pg_advisory_xact_lock(hashtextextended('erasure:' || (select current_tenant()), 0))"
 
-DELETED_SINCE = "select exists (select from deletion_certificate where created_at > :began)"
+DELETED_SINCE = """
+select exists (select from deletion_certificate where created_at > :began)
+  or not exists (select from tenant where id = (select current_tenant()))
+"""
 
 # Whether what is known of a question may quote what was deleted since it was asked, or it is deleted itself. What was
 # started as a workflow may be a team or the like, which is no question and not deleted.

@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from blocks.connections import bucket, database
+from kowai import erasure
 from kowai.erasure import name_hash
 from kowai.errors import InvalidInput, KowaiError, NotFound
 from kowai.tables.identity import Tenant
 from kowai.tables.ledger import Outbox
+from kowai.tenancy import ENTER
 from kowai.tenant_tables import tenant_tables
 from kowai.types import Value
 from tasks import outbox
@@ -89,8 +91,10 @@ async def erase_tenant(tenant_id: UUID, *, requested_by: UUID, platform_id: UUID
     if not (await read_tenant(tenant_id)).suspended:
         raise TenantActive("Suspend the tenant first: what works on goes on writing.")
     async with (await database()).transaction(tenant_id, even_suspended=True) as connection:
+        await connection.execute(text(erasure.HOLD))  # an export that is being put away is removed with the files
         counts = await _emptied(connection, tenant_id)
-        await connection.execute(text("select set_config('app.tenant', :id, true)"), {"id": str(platform_id)})
+        await connection.execute(text(ENTER), {"id": str(platform_id)})
+        await connection.execute(text(erasure.HOLD))  # each certificate follows from one before it
         entry = {"id": uuid4(), "tenant_id": platform_id, "kind": REMOVAL, "payload": {"tenant": str(tenant_id)}}
         await connection.execute(insert(Outbox).values(**entry))
         facts = {

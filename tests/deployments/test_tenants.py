@@ -1,5 +1,6 @@
 """Tenants live side by side, are stopped at once, exported whole and erased without a trace."""
 
+import asyncio
 import io
 import json
 import os
@@ -14,13 +15,16 @@ from sqlalchemy import func, select, text
 
 from blocks.connections import bucket
 from flows import answer
+from kowai.erasure import HOLD
 from kowai.errors import TenantSuspended
 from kowai.settings import settings
 from kowai.tables.ingestion import Source
 from kowai.tenant_tables import tenant_tables
 from kowai.types import Question
-from tasks.export_tenant import export_tenant, sweep_exports
-from tasks.hosting import suspend_tenant
+from tasks import export_tenant as exporting
+from tasks.export_tenant import DeletedMeanwhile, export_tenant, sweep_exports
+from tasks.forget import certify
+from tasks.hosting import erase_tenant, suspend_tenant
 from tasks.receive import Inquiry, receive_query
 from tasks.remove import sweep_bucket
 from tasks.sources import remember
@@ -151,6 +155,35 @@ async def test_erasing_empties_every_table_removes_the_files_and_leaves_the_othe
     assert (await rows_of(people, tenant))["source"] == 1
     async with people.database.connection() as connection:
         assert await connection.scalar(text("select count(*) from tenant where name = 'other'")) == 0
+
+
+async def test_an_export_that_is_put_away_after_its_tenant_was_erased_is_not_kept(
+    people: People, tenant: UUID, other_tenant: UUID
+) -> None:
+    began = await exporting._begun(other_tenant)
+    await suspend_tenant(other_tenant, suspended=True)
+    await erase_tenant(other_tenant, requested_by=tenant, platform_id=tenant)
+    with pytest.raises(DeletedMeanwhile):
+        await exporting._keep(f"{other_tenant}/exports/{'a' * 64}", io.BytesIO(b"all"), other_tenant, began)
+    assert not (bucket().folder / str(other_tenant)).exists()
+
+
+@pytest.mark.parametrize("whose", ["the tenant's", "the platform's"])
+async def test_erasing_waits_for_exports_of_the_tenant_and_deletions_of_the_platform(
+    people: People, tenant: UUID, other_tenant: UUID, whose: str
+) -> None:
+    await suspend_tenant(other_tenant, suspended=True)
+    held = {"the tenant's": other_tenant, "the platform's": tenant}[whose]
+    facts = {"document_id": None, "requested_by": None, "counts": {}, "name_hash": ""}
+    async with people.database.transaction(held, even_suspended=True) as connection:
+        await connection.execute(text(HOLD))
+        erasing = asyncio.create_task(erase_tenant(other_tenant, requested_by=tenant, platform_id=tenant))
+        waits = text("select exists (select from pg_locks where locktype = 'advisory' and not granted)")
+        while not erasing.done() and not await connection.scalar(waits):
+            await asyncio.sleep(0.01)
+        assert not erasing.done()
+        before = await certify(connection, facts, held) if held == tenant else None
+    assert (await erasing).previous_hash == (before.hash if before else None)
 
 
 async def test_a_question_whose_tenant_is_suspended_while_it_is_answered_has_failed(
