@@ -1,6 +1,11 @@
 """Statements that are held come along with the next one, in the same transaction, and fail with it."""
 
 import asyncio
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -10,6 +15,7 @@ from sqlmodel import col
 
 from blocks.compiled import Compiled
 from blocks.database import Database
+from blocks.driver import Driver
 from blocks.lender import driver_of
 from kowai.errors import NotFound, TenantSuspended
 from kowai.tables.ledger import Outbox
@@ -18,6 +24,8 @@ PUT = Compiled(
     text("insert into outbox (id, tenant_id, kind, attempts, due_at) values (:id, :tenant, 'test', 0, now())")
 )
 NAME = Compiled(text("select name from tenant where id = :id"))
+UNPREPARED = 5  # times that the driver runs a statement before it prepares it
+OFTEN = 12
 
 
 async def kept(store: Database, tenant: UUID) -> set[UUID]:
@@ -29,6 +37,29 @@ async def put(store: Database, tenant: UUID, *entries: dict[str, UUID]) -> None:
     async with store.transaction(tenant) as connection:
         for each in entries:
             PUT.later(connection, each)
+
+
+async def put_and_read(store: Database, tenant: UUID, written: dict[str, UUID]) -> None:
+    async with store.transaction(tenant) as connection:
+        PUT.later(connection, written)
+        NAME.later(connection, {"id": tenant})
+
+
+async def name(store: Database, tenant: UUID) -> str:
+    async with store.transaction(tenant) as connection:
+        found = NAME.later(connection, {"id": tenant})
+    return (await found.fetchone()).name
+
+
+@contextmanager
+def sent(driver: Driver, path: Path) -> Generator[list[str]]:
+    """Give, when the block has ended, the words of all messages to and from PostgreSQL that it caused."""
+    words = list[str]()
+    with path.open("w") as file:
+        driver.pgconn.trace(file.fileno())
+        yield words
+        driver.pgconn.untrace()
+    words += re.findall(r"\w+", path.read_text())
 
 
 def entry(tenant: UUID) -> dict[str, UUID]:
@@ -60,6 +91,51 @@ async def test_a_held_statement_that_fails_undoes_its_transaction(store: Databas
     with pytest.raises(psycopg.errors.UniqueViolation):
         await put(store, tenant, first, first, second)
     assert not {first["id"], second["id"]} & await kept(store, tenant)
+
+
+async def test_a_held_statement_that_cannot_be_sent_undoes_its_transaction(store: Database, tenant: UUID) -> None:
+    first = entry(tenant)
+    with pytest.raises(psycopg.ProgrammingError):
+        await put(store, tenant, first, {"id": cast(UUID, object()), "tenant": tenant})
+    assert first["id"] not in await kept(store, tenant)
+
+
+async def test_a_statement_that_was_to_be_prepared_behind_one_that_fails_is_run_again(
+    store: Database, tenant: UUID
+) -> None:
+    taken = entry(tenant)
+    await put(store, tenant, taken)
+    for _ in range(UNPREPARED):
+        assert await name(store, tenant)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await put_and_read(store, tenant, taken)
+    for _ in range(OFTEN):
+        assert await name(store, tenant)
+
+
+async def test_what_needs_one_round_trip_is_a_transaction_without_being_told_so(
+    store: Database, tenant: UUID, tmp_path: Path
+) -> None:
+    written = [entry(tenant), entry(tenant)]
+    async with store.transaction(tenant) as connection:
+        with sent(driver_of(connection), tmp_path / "messages") as messages:
+            for each in written:
+                PUT.later(connection, each)
+            await driver_of(connection).commit()
+    assert messages.count("Sync") == 1
+    assert not {"begin", "commit"} & set(messages)
+    assert {each["id"] for each in written} <= await kept(store, tenant)
+
+
+async def test_the_commit_comes_along_with_what_is_held(store: Database, tenant: UUID, tmp_path: Path) -> None:
+    written = entry(tenant)
+    async with store.transaction(tenant) as connection:
+        await NAME.row(connection, {"id": tenant})
+        PUT.later(connection, written)
+        with sent(driver_of(connection), tmp_path / "messages") as messages:
+            await driver_of(connection).commit()
+    assert messages.count("Sync") == messages.count("commit") == 1
+    assert written["id"] in await kept(store, tenant)
 
 
 async def test_what_is_held_when_a_block_fails_is_never_run(store: Database, tenant: UUID) -> None:
@@ -128,9 +204,8 @@ async def test_what_is_found_by_its_key_is_planned_once_a_connection_and_all_els
     store: Database, tenant: UUID
 ) -> None:
     planned = text("select sum(generic_plans), sum(custom_plans) from pg_prepared_statements where statement like :it")
-    often = 12  # the driver prepares what comes for the sixth time
     for by_key in (True, False):
-        for _ in range(often):
+        for _ in range(OFTEN):
             async with store.transaction(tenant, by_key=by_key) as connection:
                 await NAME.row(connection, {"id": tenant})
         async with store.transaction(tenant) as connection:
