@@ -9,14 +9,10 @@ from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
-from blocks.compiled import Compiled
 from kowai import document_rows, erasure
 from kowai.tables.ingestion import Ingestion
 from kowai.tables.knowledge import Document
 from kowai.tables.ledger import DeletionCertificate
-from kowai.types import Passage
-
-HELD = Compiled(text("select id from document where id = any(:documents) order by id for key share"))
 
 
 async def admit_items(
@@ -57,12 +53,6 @@ async def hold_items(connection: AsyncConnection, attempts: Mapping[UUID, int]) 
     """Lock the items that are still read by these attempts until the transaction ends; who deletes one waits for it."""
     mine = {"items": list(attempts), "attempts": list(attempts.values())}
     return set(await connection.scalars(text(document_rows.HOLD_ITEMS), mine))
-
-
-async def quotes_deleted(connection: AsyncConnection, passages: Sequence[Passage]) -> bool:
-    """Tell whether a passage's document is gone; those that are not stay until the transaction ends."""
-    named = {passage.document_id for passage in passages}
-    return bool(named) and len(await HELD.rows(connection, {"documents": list(named)})) < len(named)
 
 
 async def keep_deletions_out(connection: AsyncConnection) -> None:

@@ -15,8 +15,7 @@ from blocks.price_table import embedding_price
 from kowai.types import Usage
 
 # A reranker that bills searches counts no tokens, which is not to have forgotten them.
-PAID = Compiled(
-    text("""
+PAID = """
 select case when count(*) = count(cost) then coalesce(sum(cost), 0) end as cost,
   case when coalesce(bool_and(counted), true) then coalesce(sum(prompt_tokens), 0) end as prompt_tokens,
   case when coalesce(bool_and(counted), true) then coalesce(sum(completion_tokens), 0) end as completion_tokens
@@ -25,8 +24,8 @@ from (
     prompt_tokens + completion_tokens is not null or role = 'rerank' and cost is not null as counted
   from model_call where id = any(:calls) or (query_id = :query and state in ('settled', 'void'))
 ) calls
-""")
-)
+"""
+SUMMED = Compiled(text(PAID))
 
 
 class Paid(NamedTuple):
@@ -45,7 +44,7 @@ def sum_paid(
     connection: AsyncConnection, calls: Iterable[UUID], query_id: UUID | None = None
 ) -> psycopg.AsyncCursor[Any]:
     """Sum the calls whose replies were used, and what else was paid for the question, along with what is run next."""
-    return PAID.later(connection, {"calls": list(calls), "query": query_id})
+    return SUMMED.later(connection, {"calls": list(calls), "query": query_id})
 
 
 async def paid_in(summed: psycopg.AsyncCursor[Any]) -> Paid:

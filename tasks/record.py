@@ -1,13 +1,14 @@
 """Write down what became of a question, in one transaction each."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
+from pydantic import BaseModel, SerializeAsAny, TypeAdapter
 from sqlalchemy import bindparam, update
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -15,22 +16,20 @@ from blocks.compiled import Compiled
 from blocks.connections import database
 from kowai import erasure
 from kowai.errors import KowaiError
-from kowai.tables.queries import AnswerRow, Query
+from kowai.policies import reported
+from kowai.tables.queries import Query
 from kowai.types import Draft, Finding, Passage, Question, Verdict
 from kowai.versions import slots_of
 from tasks import event_log
+from tasks.answer_sql import STORE
 from tasks.conversation_turns import LAPSED
-from tasks.deleted import keep_deletions_out, quotes_deleted, void_overtaken, void_quotes
-from tasks.findings import report_findings
-from tasks.paid import Paid, embedding_is_paid, paid_in, sum_paid
+from tasks.deleted import keep_deletions_out, void_overtaken, void_quotes
+from tasks.findings import KIND, report_findings
+from tasks.paid import embedding_is_paid
 from tasks.step import step
 
-AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version"}
-STORE = Compiled(
-    postgresql.insert(AnswerRow).on_conflict_do_nothing(index_elements=["query_id"]),
-    *("id", "tenant_id", "query_id", "citations", "sentences", "prompt", "passages", "note", "versions"),
-    *("usage", "cost", *sorted(AS_DRAFTED)),
-)
+AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version", "cost"}
+LISTS: TypeAdapter[Sequence[BaseModel]] = TypeAdapter(Sequence[SerializeAsAny[BaseModel]])
 INTERNAL = "Something went wrong on our side; the question is stored and can be asked again."
 
 
@@ -46,36 +45,50 @@ async def record_answer(
 
     What was deleted meanwhile may not be quoted. `calls` are those that found the passages.
     """
+    own = slots_of(question.persona)
+    used = (*question.calls, *calls, *(draft.prompt.calls if draft.prompt else ()))
+    seen = reported(draft.findings)
     values = {
         "id": uuid4(),
-        "tenant_id": question.tenant_id,
-        "query_id": question.id,
-        "citations": [citation.model_dump(mode="json") for citation in draft.citations],
-        "sentences": [sentence.model_dump(mode="json") for sentence in draft.sentences],
-        "prompt": draft.prompt.model_dump(mode="json") if draft.prompt else {},
-        "passages": [passage.model_dump(mode="json") for passage in passages],
+        "tenant": question.tenant_id,
+        "query": question.id,
+        "now": datetime.now(UTC),
+        "lapsed": LAPSED,
+        "documents": list({passage.document_id for passage in passages}),
+        "kinds": [*(KIND for _ in seen), "query.done"],
+        "payloads": [*map(json.dumps, seen), "{}"],
+        "citations": _listed(draft.citations),
+        "sentences": _listed(draft.sentences),
+        "passages": _listed(passages),
+        "prompt": draft.prompt.model_dump_json() if draft.prompt else "{}",
+        "versions": json.dumps({slot: str(id) for slot, id in question.versions.items() if slot in own}),
         "note": note,
-        "versions": {slot: str(id) for slot, id in question.versions.items() if slot in slots_of(question.persona)},
+        "calls": list(used),
+        # A reranker that failed may have been paid all the same.
+        "is_paid": bool(used or note or embedding_is_paid()),
+        "usage": draft.usage.model_dump_json(),
         **draft.model_dump(include=AS_DRAFTED),
     }
-    used = (*question.calls, *calls, *(draft.prompt.calls if draft.prompt else ()))
     async with (await database()).transaction(question.tenant_id, by_key=True) as connection:
-        if await quotes_deleted(connection, passages):
-            await void_quotes(connection, question.id)
-            refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}
-            await _close(connection, question.id, question.tenant_id, "refused", **refusal)
-            return
-        asked = used or note or embedding_is_paid()  # a reranker that failed may have been paid all the same
-        summed = sum_paid(connection, used, question.id) if asked else None
-        if closed := await _close(connection, question.id, question.tenant_id, "done"):
-            paid = await paid_in(summed) if summed else Paid(draft.usage, draft.cost)
-            cost = {"usage": paid.usage.model_dump(), "cost": paid.cost}
-            STORE.later(connection, values | cost)
-            await report_findings(connection, question.id, question.tenant_id, draft.findings)
-    if not closed:
+        stored = STORE.later(connection, values)
+    row: Any = await stored.fetchone()
+    if not row.are_there:
+        await _refuse_deleted(question)
+    elif not row.is_closed:
         async with (await database()).transaction(question.tenant_id) as connection:
             await keep_deletions_out(connection)
             await void_overtaken(connection, question.id)
+
+
+def _listed(values: Sequence[BaseModel]) -> str:
+    return LISTS.dump_json(values).decode()
+
+
+async def _refuse_deleted(question: Question) -> None:
+    async with (await database()).transaction(question.tenant_id) as connection:
+        await void_quotes(connection, question.id)
+        refusal = {"refusal": erasure.CAUSE, "sentence": erasure.SENTENCE}
+        await _close(connection, question.id, question.tenant_id, "refused", **refusal)
 
 
 @step
