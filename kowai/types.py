@@ -191,7 +191,8 @@ class Preferences(Value):
 class Question(Value):
     """Hold a stored question while it is answered; it travels between tasks in memory and is never a parameter.
 
-    `calls` names the model calls that helped to understand it.
+    `calls` names the model calls that helped to understand it, `embedder` the block of the space that was current
+    when it was admitted.
     """
 
     id: UUID
@@ -207,6 +208,7 @@ class Question(Value):
     turn: int | None = None
     versions: dict[str, UUID] = Field(default_factory=dict[str, UUID])
     calls: tuple[UUID, ...] = ()
+    embedder: str | None = None
 
 
 class Finding(Value):

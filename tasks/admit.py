@@ -17,6 +17,7 @@ from kowai.errors import NotFound
 from kowai.guards import Content
 from kowai.policies import ADMITTED, GuardPolicy, inspect
 from kowai.tables.identity import Tenant
+from kowai.tables.knowledge import EmbeddingSpace
 from kowai.tables.queries import Query
 from kowai.tables.versions import LiveSetting
 from kowai.types import Question, Verdict
@@ -64,8 +65,9 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
     """Admit or refuse the question, or return how many turns are ahead of it."""
     async with (await database()).transaction(tenant_id, durable=False, even_suspended=True, by_key=True) as connection:
         row = await _row(connection, query_id, tenant_id)
-        stored: dict[str, Any] = {name: getattr(row, name) for name in NAMES} | {"versions": row.pins or row.live or {}}
-        question = Question.model_validate(stored | {"id": query_id, "tenant_id": tenant_id})
+        stored: dict[str, Any] = {name: getattr(row, name) for name in (*NAMES, "embedder")}
+        known: dict[str, Any] = {"id": query_id, "tenant_id": tenant_id, "versions": row.pins or row.live or {}}
+        question = Question.model_validate(stored | known)
         if row.status == "done":
             return Admission(ANSWERED, question)
         if row.refusal == LAPSED:
@@ -99,7 +101,8 @@ def _statement() -> Compiled:
     suspended = select(col(Tenant.suspended)).where(of_tenant).scalar_subquery().label("suspended")
     live = select(func.jsonb_object_agg(col(LiveSetting.slot), col(LiveSetting.version_id))).scalar_subquery()
     experiments = running_experiments().label("experiments")
-    settings = (col(Query.pins), live.label("live"), experiments, col(Query.asked_by))
+    space = select(col(EmbeddingSpace.embedder)).where(col(EmbeddingSpace.state) == "current").scalar_subquery()
+    settings = (col(Query.pins), live.label("live"), experiments, col(Query.asked_by), space.label("embedder"))
     state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"), *settings)
     found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == bindparam("query"))
     return Compiled(found.with_for_update())

@@ -39,7 +39,7 @@ async def retrieve(question: Question) -> Retrieved:
     """
     chosen = await answering_of(question)
     wanted: dict[str, Any] = {"k": chosen.retrieval.passages, "filters": question.filters, "query_id": question.id}
-    wanted |= {"embedder": chosen.embedder}
+    wanted |= {"embedder": chosen.embedder, "current": question.embedder}
     try:
         return await find_reranked(question.standalone, question.tenant_id, chosen.retrieval.reranker, **wanted)
     except BudgetExhausted as error:
@@ -86,12 +86,14 @@ async def find_passages(
     extent: Extent = WHOLE,
     embedder: str | None = None,
     query_id: UUID | None = None,
+    current: str | None = None,
 ) -> list[Passage]:
     """Embed the text and run one hybrid search over the tenant's documents, both in the space that is current.
 
-    An `embedder` block named is one whose space is on trial.
+    An `embedder` block named is one whose space is on trial; `current` is the block of the space that was current
+    when somebody looked last, and may have been dropped since.
     """
-    block = embedder or await current_embedder()
+    block = embedder or current or await current_embedder()
     vector, space = await question_vector(text, tenant_id, block=block, query_id=query_id)
     try:
         async with (await database()).transaction(tenant_id) as connection:

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from blocks.database import Database
+from blocks.lender import driver_of
 from deployments.shim.answers import read_answer
 from flows.answer import answer_query
 from flows.ingest import ingest_stored
@@ -17,6 +18,7 @@ from tasks.receive import Inquiry, UnknownPersona, receive_ingestion, receive_qu
 from tasks.step import traced
 
 TEA = "# Tea\n\nGreen tea is steeped for three minutes at 80 degrees. Black tea takes five minutes.\n"
+ROUND_TRIPS = 6  # two to admit it, three to search and one to store its answer
 
 
 @pytest.fixture
@@ -45,6 +47,20 @@ async def test_an_answer_quotes_the_document_word_for_word(tea: UUID) -> None:
     assert TEA[citation.start : citation.end] == citation.quote
     assert "three minutes" in citation.quote
     assert [run.name for run in trace.steps] == ["admit", "retrieve", "generate", "record-answer"]
+
+
+async def test_an_answer_takes_few_round_trips_to_the_database(store: Database, tea: UUID, tmp_path: Path) -> None:
+    await asked("How long is green tea steeped?", tea)  # what is read once a process has been read
+    query_id = await receive_query(Inquiry("How long does black tea take?"), tea)
+    async with store.transaction(tea) as connection:
+        driver = driver_of(connection)
+    with (tmp_path / "messages").open("w") as messages, traced():
+        driver.pgconn.trace(messages.fileno())
+        await answer_query.fn(query_id, tea)
+        driver.pgconn.untrace()
+    told = (tmp_path / "messages").read_text()
+    assert told.count("ReadyForQuery") <= ROUND_TRIPS
+    assert (await read_answer(query_id, tea)).status == "done"
 
 
 async def test_a_tenant_without_documents_is_told_so(store: Database, tenant: UUID) -> None:
