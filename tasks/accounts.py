@@ -106,13 +106,17 @@ async def _open_reserved(digest: str, purpose: Purpose, ahead: Ahead) -> Opened 
     row |= {"request_limit": model.request_limit, "daily_limit": model.daily_limit}
     row |= {"tenant": purpose.tenant_id, "target": ahead.target.name, "model": ahead.target.model}
     row |= purpose._asdict()
+    kept = {"durable": ahead.amount > 0, "by_key": True}
     with suppress(Overtaken):
-        kept = {"durable": ahead.amount > 0, "by_key": True}
         async with (await database()).transaction(purpose.tenant_id, **kept) as connection:
-            done = await spending_sql.OPEN_RESERVED.row(connection, row)
-            if done.opened and not done.counted:
-                raise Overtaken
-            return opened if done.opened else None
+            if ahead.amount > 0:  # others may reach the day's limit first
+                done: Any = await spending_sql.OPEN_RESERVED.row(connection, row)
+                if done.opened and not done.counted:
+                    raise Overtaken
+                return opened if done.opened else None
+            opening = spending_sql.OPEN_RESERVED.later(connection, row)
+        done = await opening.fetchone()
+        return opened if done.opened else None
     return None
 
 
