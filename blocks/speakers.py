@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 from dspy import lm15
@@ -77,6 +78,7 @@ def _connected(endpoint: str, api_key: str) -> lm15.AsyncOpenAIChatLM:
     dialect = "openai" if urlsplit(endpoint).hostname == "api.openai.com" else "lmstudio"
     access = lm15.AccessPolicy(provider=PROVIDER, base_url=endpoint, env_keys=())
     definition = lm15.ProviderDefinition.chat(access, compat=lm15.OpenAIChatCompat.preset(dialect))
-    transport = _Correlating(connect_timeout=CONNECT_SECONDS)  # how long a reply may take is the target's own setting
+    # How long a reply may take is the target's own setting; where no proxy is told, none is looked for at each request.
+    transport = _Correlating(connect_timeout=CONNECT_SECONDS, trust_env=bool(getproxies()))
     config = lm15.RouterConfig(env={}, api_keys={PROVIDER: api_key}, providers=(definition,), transport=transport)
     return cast(lm15.AsyncOpenAIChatLM, lm15.AsyncLMRouter(config).lm(f"{PROVIDER}:any"))
