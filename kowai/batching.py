@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 FIRST = 32
-LEAST, MOST = 8, 128
+LEAST, MOST = 8, 256
 CHUNKS = 256  # enough that what a batch costs by itself is little beside their embedding
 
 

@@ -16,6 +16,7 @@ FILES_PER_BATCH = 100  # each request is an ingestion, whose begin and end keep 
 RECORDS_PER_BATCH = 500
 BATCH_BYTES = 20_000_000
 AT_ONCE = 2  # while one batch begins or ends, the other keeps the embedder busy
+FIRST_SHARE = 8  # the first batch is an eighth of the largest, and each next one twice as large
 REFUSALS_OF_ONE = (400, 413, 415, 422)  # the fault lies in a document, not in the caller or the server
 
 
@@ -32,13 +33,16 @@ Planned = tuple[list[Parcel], Sender]
 
 
 def batches(parcels: Iterable[Parcel], count: int) -> Iterator[list[Parcel]]:
-    """Yield lists of at most `count` parcels and 20 MB; a larger parcel travels alone."""
+    """Yield lists of at most `count` parcels and 20 MB; a larger parcel travels alone.
+
+    They grow: the first soon shows whether any will be taken, and two of different sizes at once do not end together.
+    """
     batch: list[Parcel] = []
-    size = 0
+    size, most = 0, max(1, count // FIRST_SHARE)
     for parcel in parcels:
-        if batch and (len(batch) == count or size + parcel.size > BATCH_BYTES):
+        if batch and (len(batch) == most or size + parcel.size > BATCH_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, size, most = [], 0, min(count, 2 * most)
         batch.append(parcel)
         size += parcel.size
     if batch:

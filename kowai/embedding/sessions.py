@@ -81,7 +81,7 @@ class BuiltGraph:
         return self._session.run(None, _given([ids], exact=exact))[0][0]
 
     def _is_delicate(self, ids: Ids) -> bool:
-        return not self.trusted or len(np.unique(ids)) < FEW_DISTINCT
+        return not self.trusted or len(set(ids.tolist())) < FEW_DISTINCT
 
     def agreement(self, sample: Ids) -> float:
         """Return the cosine between what this machine makes of `sample` in float32 and in eight bits."""

@@ -276,11 +276,11 @@ def test_a_folder_is_uploaded_file_by_file_under_absolute_paths(ask: Run, stand_
     assert "accepted" in outcome.out
 
 
-def test_files_travel_in_batches_of_a_hundred(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
+def test_files_travel_in_batches_that_double_up_to_a_hundred(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
     for number in range(205):
         (tmp_path / f"{number}.md").write_text(f"document {number}")
     assert ask("ingest", str(tmp_path / "*.md")).code == 0
-    assert sorted(len(files) for _, files, _ in stand_in.seen) == [5, 100, 100]
+    assert sorted(len(files) for _, files, _ in stand_in.seen) == [12, 24, 25, 48, 96]
 
 
 def test_batches_are_bounded_in_bytes_and_a_large_file_travels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_a_source_that_does_not_exist_is_dead_and_the_others_are_indexed(ask: Ru
     assert reply["deaths"][0]["cause"] == "source_missing"
 
 
-def test_records_are_streamed_in_batches_and_bad_lines_are_dead(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
+def test_records_are_streamed_in_growing_batches_past_bad_lines(ask: Run, stand_in: StandIn, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
     lines = [json.dumps({"_id": str(n), "title": f"t{n}", "text": f"text {n}", "year": 1999}) for n in range(1100)]
     lines[7] = "not json"
@@ -336,7 +336,7 @@ def test_records_are_streamed_in_batches_and_bad_lines_are_dead(ask: Run, stand_
     reply = json.loads(ask("ingest", str(corpus), "--json").out)
     assert (reply["accepted"], reply["indexed"], reply["dead"]) == (1100, 1099, 1)
     assert reply["deaths"][0]["uri"] == f"{corpus}:8"
-    assert sorted(len(documents) for _, documents, _ in stand_in.seen) == [99, 500, 500]
+    assert sorted(len(documents) for _, documents, _ in stand_in.seen) == [62, 124, 169, 248, 496]
     first = stand_in.seen[0][1]["0"]
     assert first == {"_id": "0", "title": "t0", "text": "text 0", "metadata": {"year": 1999}}
 
