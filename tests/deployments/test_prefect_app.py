@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -49,6 +50,18 @@ def test_a_cursor_lets_go_of_a_statement_that_failed(database: Path, many: bool)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             insert[0]("insert into t values (?)", insert[1])
         assert not [held for held in gc.get_referents(cursor) if type(held).__name__ == "Statement"]
+
+
+async def test_each_connection_of_prefect_keeps_two_megabytes_of_its_database_in_memory(database: Path) -> None:
+    engine = await AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{database}").engine()
+    event.listen(Engine, "do_connect", prefect_app._connect_as_ours)  # pyright: ignore[reportPrivateUsage]
+    try:
+        async with engine.connect() as connected:
+            kept = await connected.scalar(text("pragma cache_size"))
+    finally:
+        await engine.dispose()
+        event.remove(Engine, "do_connect", prefect_app._connect_as_ours)  # pyright: ignore[reportPrivateUsage]
+    assert kept == -2000
 
 
 @pytest.fixture
