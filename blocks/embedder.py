@@ -18,7 +18,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.embedding_endpoint import Embedded, Endpoint
 from blocks.kept_states import KeptStates
-from blocks.mapped_files import let_go
+from blocks.mapped_files import MappedFolder, let_go
 from kowai.embedding.checkpoint import Checkpoint, bundled, read_checkpoint
 from kowai.embedding.encoder import TextEncoder
 from kowai.embedding.states import Encoded
@@ -59,9 +59,15 @@ def _checkpoint(directory: str) -> Checkpoint:
     return read_checkpoint(Path(directory).expanduser()) if directory else bundled()
 
 
+@cache
+def _mapped(folder: Path) -> MappedFolder:
+    return MappedFolder(folder)
+
+
 async def _compute(directory: str, purpose: Purpose, asker: UUID | None, texts: Sequence[str]) -> Vectors:
     if asker and not directory and len(texts) == 1:  # the question is read again soon, to judge what was found
         return (await _read(texts, asker))[0].vector[None]
+    _mapped(settings().models).use()
     run = asyncio.get_running_loop().run_in_executor
     return await run(_lane(purpose), lambda: local_model(directory).embed(texts))
 
@@ -70,6 +76,7 @@ async def _read(texts: Sequence[str], tenant_id: UUID) -> Sequence[Encoded]:
     """Read texts in one run of the built-in model, unless the tenant has had just that read of late."""
     kept = _recent.get(tenant_id, texts)
     if kept is None:
+        _mapped(settings().models).use()
         kept = await asyncio.get_running_loop().run_in_executor(_lane("query"), _read_now, texts)
         _recent.put(tenant_id, texts, kept)
     return kept

@@ -1,12 +1,29 @@
 """What this process has mapped of files and need not hold in memory."""
 
+import asyncio
 import ctypes
 import re
 import sys
+import time
 from pathlib import Path
 
+USED_SECONDS = 60.0  # after which pages that were read once are let go of
 LET_GO = 4  # MADV_DONTNEED of Linux's madvise: what is read again comes from the file again
 AREA = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S{4} \S+ \S+ \d+\s*(.*)$")
+
+
+class MappedFolder:
+    """Hold the pages mapped from the files in a folder for a minute at a time while they are used."""
+
+    def __init__(self, folder: Path, seconds: float = USED_SECONDS) -> None:
+        self._folder, self._seconds, self._until = folder, seconds, 0.0
+
+    def use(self) -> None:
+        """Let go of the pages in a minute, unless that is settled already."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._until, loop = now + self._seconds, asyncio.get_running_loop()
+            loop.call_later(self._seconds, loop.run_in_executor, None, let_go, self._folder)
 
 
 def let_go(folder: Path) -> None:

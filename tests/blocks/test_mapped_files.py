@@ -1,5 +1,6 @@
 """Letting go of pages that a process has mapped of files, on real mappings."""
 
+import asyncio
 import mmap
 import re
 import sys
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from blocks.mapped_files import let_go
+from blocks.mapped_files import MappedFolder, let_go
 
 SIZE = 1 << 22
+MOST_SECONDS = 30
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is resident")
 
 
@@ -43,3 +45,12 @@ def test_what_was_written_to_a_mapping_stays(tmp_path: Path) -> None:
     area[:8] = b"changed!"
     let_go(tmp_path)
     assert area[:8] == b"changed!"
+
+
+async def test_pages_that_are_used_are_let_go_of_after_a_while(tmp_path: Path) -> None:
+    folder, area = MappedFolder(tmp_path, seconds=0.01), mapped(tmp_path / "weights")
+    folder.use()
+    assert area[:8] == b"weights!"
+    async with asyncio.timeout(MOST_SECONDS):
+        while resident(tmp_path / "weights"):
+            await asyncio.sleep(0.01)
