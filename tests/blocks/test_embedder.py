@@ -4,6 +4,7 @@ import asyncio
 import json
 import pickle
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -28,6 +29,7 @@ from tests.kowai.tiny_bert import WIDTH, random_weights, write_model
 from tests.serving import handled
 
 TENANT = uuid4()
+MOST_SECONDS = 30
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +152,7 @@ async def test_a_question_of_nobody_is_not_kept(computed: list[str]) -> None:
     assert computed == ["a question"]
 
 
-def test_states_are_kept_for_a_while_and_up_to_so_many_bytes() -> None:
+async def test_states_are_kept_for_a_while_and_up_to_so_many_bytes() -> None:
     small = Encoded(np.zeros(4, np.float32), np.zeros((1, 2), np.int64), np.zeros((2, 1, 4), np.float32))
     size = sum(each.nbytes for each in small)
     kept, forgetful, tiny = KeptStates(2 * size, 600), KeptStates(2 * size, 0), KeptStates(size - 1, 600)
@@ -160,6 +162,16 @@ def test_states_are_kept_for_a_while_and_up_to_so_many_bytes() -> None:
     assert [kept.get(TENANT, [text]) is not None for text in ("first", "second", "third")] == [False, True, True]
     assert forgetful.get(TENANT, ["third"]) is None
     assert tiny.get(TENANT, ["third"]) is None
+
+
+async def test_states_past_their_time_are_forgotten_though_nobody_asks_for_any() -> None:
+    kept, states = KeptStates(1_000_000, 0.01), np.zeros((2, 1, 4), np.float32)
+    still = weakref.ref(states)
+    kept.put(TENANT, ["a text"], [Encoded(np.zeros(4, np.float32), np.zeros((1, 2), np.int64), states)])
+    del states
+    async with asyncio.timeout(MOST_SECONDS):
+        while still() is not None:
+            await asyncio.sleep(0.01)
 
 
 async def test_no_text_asks_nobody(endpoint: Any) -> None:
