@@ -108,7 +108,12 @@ def article_of(paragraph: str) -> str:
 def passage_of(paragraph: dict[str, Any]) -> Passage:
     text = paragraph["text"]
     number = UUID(int=hash_of(paragraph["_id"]))
-    place = {"document_id": number, "external_id": paragraph["_id"], "title": paragraph["title"], "version": 1}
+    place: dict[str, Any] = {
+        "document_id": number,
+        "external_id": paragraph["_id"],
+        "title": paragraph["title"],
+        "version": 1,
+    }
     return Passage(chunk_id=1, page=None, start=0, end=len(text), heading_path="", text=text, score=1.0, **place)
 
 
@@ -137,13 +142,15 @@ async def read(
     near = kind == "gold" or (kind == "typos" and dice.random() < 0.5)
     passages = [own] if near else await library.search(text, outside=outside)
     field = await find(read_question(text), passages, encoder.embed, encoder.read)
-    if not field.sentences:
+    if field.nearest is None:
         return None
     best = field.sentences[0]
     held = question["answerable"] and own in passages
     passage, place = best.evidence.passage, best.sentence.quote
     quote = passage.text[place.start : place.end]
-    return Row(kind, article, text, question["answerable"], held, question["answers"], field.described(best), quote)
+    return Row(
+        kind, article, text, question["answerable"], held, question["answers"], field.described(field.nearest), quote
+    )
 
 
 def asked_as(kind: str, question: str, dice: random.Random) -> str:

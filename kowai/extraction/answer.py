@@ -6,9 +6,8 @@ from typing import Any
 
 from kowai.extraction.asked import Asked, read_question
 from kowai.extraction.field import Field, Read, find, unread
-from kowai.extraction.model import confidence_of
 from kowai.extraction.sentence_features import Close
-from kowai.extraction.several import Quoted, beside, distinct, parts_of, quoted
+from kowai.extraction.several import MOST, Quoted, beside, distinct, parts_of, quoted
 from kowai.quoting import Embed, citation_of
 from kowai.types import Citation, Draft, Passage, Statement
 
@@ -29,24 +28,24 @@ async def extract(
 ) -> Draft:
     """Answer with the best-supported sentence of the passages, or abstain when the confidence is below `threshold`.
 
-    A question for a list, for a procedure or of several parts gets up to three sentences if `several`, each with its
-    own citation; the confidence is the closest one's. `embed` returns float32 vectors (n, 384) of unit length from the
-    MiniLM model that the weights were trained with; `read`, where it can, the states of the tokens as well, which
-    sharpen the confidence.
+    A question for a list, for a procedure or of several parts gets up to three sentences, or a list, if `several`, each
+    with its own citation; the confidence is the closest one's. `embed` returns float32 vectors (n, 384) of unit length
+    from the MiniLM model that the weights were trained with; `read`, where it can, the states of the tokens as well,
+    which sharpen the confidence.
     """
 
     async def judged(asked: Asked) -> tuple[Field, Quoted | None]:
         field = await find(asked, passages, embed, read)
         best = field.sentences[0] if field.sentences else None
-        return field, best and quoted(best, confidence_of(field.described(best)))
+        return field, best and quoted(best, field.answerable())
 
     field, best = await judged(read_question(question))
     parts = [(await judged(part))[1] for part in parts_of(question)] if several else []
     sure = [part for part in parts if part and part.confidence >= threshold]
     if best and best.confidence >= threshold:
-        return _quoting([best, *(beside(field, best, threshold) if several else ()), *sure], best.confidence)
+        return _quoting([best, *(beside(field, best, threshold) if several else ()), *sure[:MOST]], best.confidence)
     if sure and len(sure) == len(parts):
-        return _quoting(sure, min(part.confidence for part in sure))
+        return _quoting(sure[:MOST], min(part.confidence for part in sure))
     return _abstention(best.confidence if best else 0.0)
 
 
@@ -62,7 +61,7 @@ async def confidence(
     asked = read_question(question)
     field = await find(asked, passages, embed, read)
     cited = [close for close in field.sentences if any(_overlaps(close, citation) for citation in citations)]
-    return max((confidence_of(field.described(close)) for close in cited or field.sentences[:1]), default=0.0)
+    return max((field.confidence(close) for close in cited or field.sentences[:1]), default=0.0)
 
 
 def _overlaps(close: Close, citation: Citation) -> bool:

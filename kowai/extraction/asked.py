@@ -1,9 +1,10 @@
 """What a question asks for: the kind of answer, the words that must be matched, what it names, what it denies."""
 
 import re
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from kowai.extraction.words import STOP_WORDS, Word, rarity, words_of
+from kowai.extraction.words import STOP_WORDS, Word, rarity, stem, words_of
 
 Kind = Literal["person", "place", "date", "number", "reason", "manner", "name", "thing", "statement"]
 
@@ -38,6 +39,7 @@ NUMBERS = frozenset(
 MEASURES = frozenset(
     ("many much long far old tall large big high deep often fast heavy wide late early soon few").split()
 )
+PARTICLES = frozenset("up down out in on off over".split())
 DATED = re.compile(
     r"\b(?:when|(?:what|which) (?:year|date|day|month|century|decade|time|era)|(?:since|until) when"
     r"|how (?:late|early|soon))\b"
@@ -45,12 +47,16 @@ DATED = re.compile(
 
 
 class Asked(NamedTuple):
-    """Hold what a question asks for. `terms` are the stems to find, with their rarity in [0, 1]."""
+    """Hold what a question asks for. `terms` are the stems to find, with their rarity in [0, 1].
+
+    `joined` holds, for terms before a particle, the stem of both in one word: back up, backup.
+    """
 
     text: str
     kind: Kind
     words: tuple[Word, ...]
     terms: dict[str, float]
+    joined: dict[str, str]
     names: frozenset[str]
     numbers: frozenset[str]
     focus: str | None
@@ -73,11 +79,17 @@ def read_question(question: str) -> Asked:
         kind=kind,
         words=words,
         terms=terms,
+        joined=_joined(words),
         names=frozenset() if all_capitals else frozenset(word.stem for word in capitals),
         numbers=frozenset(word.lower for word in words if word.kind == "number"),
         focus=focus,
         negated=any(word.lower in NEGATIONS for word in words),
     )
+
+
+def _joined(words: tuple[Word, ...]) -> dict[str, str]:
+    pairs = [(word, after) for word, after in pairwise(words) if after.lower in PARTICLES and _counts(word)]
+    return {word.stem: stem(word.lower + after.lower) for word, after in pairs}
 
 
 def _counts(word: Word) -> bool:

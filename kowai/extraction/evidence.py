@@ -1,12 +1,14 @@
 """Evidence: the sentences of the retrieved passages, and which of a question's terms each of them holds."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from math import log
 from typing import NamedTuple
 
 from kowai.extraction.asked import NEGATIONS, Asked
-from kowai.extraction.words import Word, stems_of, words_of
+from kowai.extraction.words import Word, rarity, stems_of, words_of
 from kowai.sentences import Span, sentence_spans
 from kowai.types import Passage
 
@@ -118,10 +120,13 @@ def _is_heading(sentence: str) -> bool:
 
 
 def match(asked: Asked, sentence: Sentence) -> Matches:
-    """Find each term of the question in a sentence: the same stem, or one that begins alike."""
+    """Find each term of the question in a sentence: the same stem, one joined with its particle, or one alike."""
     found: Matches = {}
     for term in asked.terms:
-        if term in sentence.stems:
+        joined = asked.joined.get(term)
+        if joined in sentence.stems:
+            found[term] = Match(joined, 1.0)
+        elif term in sentence.stems:
             found[term] = Match(term, 1.0)
         elif len(term) > PREFIX:
             begin = term[:PREFIX]
@@ -137,6 +142,15 @@ def _alike(one: str, other: str) -> float:
     """Return the share of the longer word's letters that both words begin with."""
     same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return same / max(len(one), len(other))
+
+
+def telling(asked: Asked, evidence: Sequence[Evidence]) -> Asked:
+    """Return the question with its terms weighed as these passages tell: what most sentences hold singles none out."""
+    found = [pair for passage in evidence for matches in passage.matches for pair in matches.items()]
+    held = Counter(term for term, _ in found)
+    rare = asked.terms | {term: rarity(match.stem) for term, match in found if match.stem == asked.joined.get(term)}
+    sentences = sum(len(passage.sentences) for passage in evidence)
+    return asked._replace(terms={term: rare[term] * log((sentences + 1) / (held[term] + 0.5)) for term in rare})
 
 
 def coverage(asked: Asked, *matches: Matches) -> float:

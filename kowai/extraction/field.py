@@ -8,21 +8,28 @@ import numpy as np
 from kowai.embedding.states import Encoded
 from kowai.extraction.alignment import Tokens, alignment, tokens_of
 from kowai.extraction.asked import Asked
-from kowai.extraction.evidence import gather
-from kowai.extraction.reading import closest, shortlist
+from kowai.extraction.defining import asks_what_it_is, says_what_it_is
+from kowai.extraction.evidence import gather, telling
+from kowai.extraction.model import confidence_of
+from kowai.extraction.reading import closest, nearest, shortlist
 from kowai.extraction.sentence_features import Close, sentence_features
 from kowai.quoting import Embed
 from kowai.types import Passage
 
+DEFINITION = 0.8  # at least: in SQuAD 2.0 all such sentences answered what was asked, but they were few
 Read = Callable[[str, Sequence[str]], Awaitable[Sequence[Encoded] | None]]  # a question first, then sentences
 
 
 class Field(NamedTuple):
-    """Hold a question, its tokens where the encoder shows them, and the sentences that were read for it."""
+    """Hold a question, its tokens where the encoder shows them, and the sentences that were read for it.
+
+    The first sentence is the one to quote. `nearest` is the one nearest by words and meaning alone, None without any.
+    """
 
     asked: Asked
     tokens: Tokens | None
     sentences: tuple[Close, ...]
+    nearest: Close | None
 
     def described(self, close: Close) -> dict[str, float]:
         """Return the features of a sentence; those of its tokens are there or lacking together."""
@@ -31,6 +38,16 @@ class Field(NamedTuple):
         field = [each.tokens for each in (close, *others) if each.tokens]
         return features | alignment(self.tokens, field) if self.tokens else features
 
+    def confidence(self, close: Close) -> float:
+        """Return how likely it is that a sentence answers, in [0, 1]; the judge knows too few definitions."""
+        sure = confidence_of(self.described(close))
+        defined = asks_what_it_is(self.asked) and says_what_it_is(self.asked, close.sentence.said)
+        return max(sure, DEFINITION) if defined else sure
+
+    def answerable(self) -> float:
+        """Return how likely it is that the passages hold an answer: what the nearest sentence lacks tells it best."""
+        return self.confidence(self.nearest) if self.nearest else 0.0
+
 
 async def unread(question: str, sentences: Sequence[str]) -> None:
     """Show the states of no tokens."""
@@ -38,9 +55,10 @@ async def unread(question: str, sentences: Sequence[str]) -> None:
 
 async def find(question: Asked, passages: Sequence[Passage], embed: Embed, read: Read = unread) -> Field:
     """Return the few sentences that may answer, closest first: only they are embedded."""
-    places = shortlist(question, gather(question, passages)) if question.terms else []
+    evidence = gather(question, passages) if question.terms else []
+    places = shortlist(question, evidence)
     if not places:
-        return Field(question, None, ())
+        return Field(question, None, (), None)
     said = [evidence.sentences[at].text for evidence, at in places]
     texts = [question.text, *said]
     encoded = await read(question.text, said)
@@ -48,4 +66,4 @@ async def find(question: Asked, passages: Sequence[Passage], embed: Embed, read:
     cosines: list[float] = (vectors[1:] @ vectors[0]).tolist()
     tokens = [tokens_of(*each) for each in zip(texts, encoded, strict=True)] if encoded else [None] * len(texts)
     field = [Close(*place, cosine, said) for place, cosine, said in zip(places, cosines, tokens[1:], strict=True)]
-    return Field(question, tokens[0], closest(question, field))
+    return Field(question, tokens[0], closest(telling(question, evidence), field), nearest(question, field))

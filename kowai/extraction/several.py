@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from kowai.extraction.asked import Asked, read_question
 from kowai.extraction.field import Field
-from kowai.extraction.model import confidence_of
 from kowai.extraction.sentence_features import Close
 from kowai.sentences import Span
 from kowai.types import Passage
 
 MOST = 3
+LONGEST_LIST = 8  # steps or items, quoted whole: a procedure without its end misleads
 NEARLY = 0.6  # of the closest sentence's confidence, which another one needs beside the threshold
 FRESH = 0.5  # of its stems have to be new
 LEAST_TERMS = 2  # with fewer, what follows an "and" is no question of its own
 
 ITEM = re.compile(r"^\s*(?:[-*+•‣▪●◦–]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)])\s")
+FIRST = re.compile(r"^\s*\(?(?:1|a|i)[.)]\s")
 PROCEDURE = re.compile(r"\bhow (?:to|(?:do|can|could|should|must|may|would) (?:i|we|you|one))\b", re.IGNORECASE)
 LIST = re.compile(
     r"^\W*(?:please )?(?:list|enumerate|name (?:all|the|some|every)|give (?:me )?(?:all|a list|the list))\b"
@@ -66,24 +68,24 @@ def beside(field: Field, best: Quoted, threshold: float) -> list[Quoted]:
     if not wants_several(field.asked.text):
         return []
     listed = [Quoted(best.passage, quote, best.confidence) for quote in _items_after(field.sentences[0])]
-    return listed or list(_supported(field, best, threshold))
+    return listed[:LONGEST_LIST] or list(islice(_supported(field, best, threshold), MOST - 1))
 
 
 def distinct(found: Sequence[Quoted]) -> list[Quoted]:
-    """Return at most three, in the given order, each once."""
-    return list({each.place: each for each in reversed(found)}.values())[::-1][:MOST]
+    """Return them in the given order, each once."""
+    return list({each.place: each for each in reversed(found)}.values())[::-1]
 
 
 def _items_after(close: Close) -> Iterator[Span]:
-    """Yield the items that follow in a list, if the sentence is an item or announces the first one."""
-    text, sentences = close.evidence.passage.text, close.evidence.sentences
-    said = text[close.sentence.quote.start : close.sentence.quote.end]
-    if not ITEM.match(said.rpartition("\n")[2]):
+    """Yield the items that follow in a list, if the sentence is an item, or the first one comes right after it."""
+    following = close.evidence.sentences[close.at + 1 :]
+    announces = bool(following) and FIRST.match(following[0].said)
+    if not announces and not ITEM.match(close.sentence.said.rpartition("\n")[2]):
         return
-    for following in sentences[close.at + 1 :]:
-        if not ITEM.match(text[following.quote.start : following.quote.end]):
+    for sentence in following:
+        if not ITEM.match(sentence.said):
             return
-        yield following.quote
+        yield sentence.quote
 
 
 def _supported(field: Field, best: Quoted, threshold: float) -> Iterator[Quoted]:
@@ -91,7 +93,7 @@ def _supported(field: Field, best: Quoted, threshold: float) -> Iterator[Quoted]
     said = set(field.sentences[0].sentence.stems)
     for close in field.sentences[1:]:
         stems = set(close.sentence.stems)
-        sure = confidence_of(field.described(close))
+        sure = field.confidence(close)
         if sure >= least and len(stems - said) >= FRESH * len(stems):
             said |= stems
             yield quoted(close, sure)

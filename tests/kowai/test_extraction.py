@@ -170,13 +170,33 @@ def test_opposites_are_known_by_pair_and_by_prefix() -> None:
         "What does 'kelp' mean?",
         "Define kelp.",
         "Tell me about kelp",
-        "What does kelp do?",
     ],
 )
 async def test_who_asks_what_something_is_gets_the_sentence_that_says_so(question: str) -> None:
     text = "Kelp grows fast. Much kelp was cut. Kelp is a brown seaweed of cold seas, tall as trees. It feeds otters."
     draft = await extract(question, [passage(text)], embed, threshold=0.0)
     assert draft.citations[0].quote == "Kelp is a brown seaweed of cold seas, tall as trees."
+    assert draft.confidence is not None
+    assert draft.confidence >= 0.8
+
+
+CHOICES = {
+    "What does the valve do?": ("Open the valve.", "The valve lets steam out."),
+    "What does the code 7 mean?": ("Note the code 7.", "- The code 7 means that the tank is empty."),
+    "How do I log in to Kelpo?": ("Kelpo is blue. Kelpo hums. Kelpo is new.", "The login takes a token."),
+    "How do I shut down the Kelpo pump?": (
+        "Kelpo is blue. Kelpo is new. The Kelpo valve is loud. Kelpo hums.",
+        "The pump has a red switch.",
+    ),
+    "How often is the filter cleaned?": ("The filter is cleaned often and well.", "The filter is cleaned twice a day."),
+}
+
+
+@pytest.mark.parametrize("question", CHOICES)
+async def test_the_sentence_that_answers_is_chosen_over_one_with_the_same_words(question: str) -> None:
+    other, right = CHOICES[question]
+    draft = await extract(question, [passage(f"{other} {right}")], embed, threshold=0.0)
+    assert draft.citations[0].quote == right
 
 
 async def test_who_asks_for_more_than_what_something_is_is_not_put_off_with_that() -> None:

@@ -69,9 +69,17 @@ def quotes(draft: Draft) -> list[str]:
 async def test_a_procedure_is_quoted_step_by_step(encoder: TextEncoder) -> None:
     draft = await asked(encoder, "How do I install the heater?", INSTALL, RULES)
     assert "1. Switch the mains off." in quotes(draft)[0]
-    assert quotes(draft)[1:] == ["2. Screw the bracket to the wall.", "3. Hang the heater on the bracket."]
-    assert draft.text.endswith("2. Screw the bracket to the wall. [2] 3. Hang the heater on the bracket. [3]")
-    assert [sentence.citations for sentence in draft.sentences] == [(1,), (2,), (3,)]
+    rest = ["2. Screw the bracket to the wall.", "3. Hang the heater on the bracket.", "4. Connect the cable."]
+    assert quotes(draft)[1:] == rest
+    assert draft.text.endswith("3. Hang the heater on the bracket. [3] 4. Connect the cable. [4]")
+    assert [sentence.citations for sentence in draft.sentences] == [(1,), (2,), (3,), (4,)]
+
+
+async def test_steps_that_come_right_after_a_sentence_are_quoted_with_it(encoder: TextEncoder) -> None:
+    text = INSTALL.replace("do this:", "you need a drill and an hour.")
+    draft = await asked(encoder, "How do I install the heater?", text, RULES)
+    assert quotes(draft)[0] == "To install the heater, you need a drill and an hour."
+    assert quotes(draft)[-1] == "4. Connect the cable."
 
 
 async def test_a_list_scattered_over_prose_is_gathered(encoder: TextEncoder) -> None:
@@ -107,8 +115,8 @@ async def test_what_is_not_there_is_declined_in_lists_and_parts_too(encoder: Tex
 async def test_a_long_answer_goes_on_behind_the_closest_sentence_and_repeats_nothing(encoder: TextEncoder) -> None:
     draft = await asked(encoder, "How do I install the heater?", INSTALL)
     longer = at_length(draft, [passage(INSTALL)], "long")
-    assert quotes(longer)[:3] == quotes(draft)
-    assert quotes(longer)[3:] == ["4. Connect the cable.", "The heater weighs nine kilograms."]
+    assert quotes(longer)[:4] == quotes(draft)
+    assert quotes(longer)[4:] == ["The heater weighs nine kilograms."]
 
 
 @pytest.mark.parametrize(
