@@ -21,7 +21,7 @@ from kowai.overflow import is_overflow
 from kowai.storable import replaced
 
 R = TypeVar("R")
-Admit = Callable[[Target, lm15.Request], Awaitable[None]]
+Admit = Callable[[Target, lm15.Request, Exception | None], Awaitable[None]]  # with how the one before failed
 Attempt = Callable[[Target, lm15.Request], Awaitable[R]]
 
 STREAM_FACTOR = 10  # a stream may take ten times as long as a reply, as long as its parts keep coming
@@ -45,7 +45,7 @@ def circuit_of(target: Target) -> Circuit:
     return _circuits.setdefault((target.endpoint, target.model), Circuit())
 
 
-async def admit_all(_target: Target, _request: lm15.Request) -> None:
+async def admit_all(_target: Target, _request: lm15.Request, _failure: Exception | None) -> None:
     return
 
 
@@ -71,7 +71,7 @@ class AsyncFailover(Capabilities):
         failure: Exception | None = None
         for target in self._open_targets():
             try:
-                return await self._attempt(target, request, admit)
+                return await self._attempt(target, request, admit, failure)
             except (KowaiError, lm15.LM15Error) as error:
                 failure = _go_on(error, failure)
         raise failure or self._resting()
@@ -84,7 +84,7 @@ class AsyncFailover(Capabilities):
         for target in self._open_targets():
             spoken = False
             try:
-                async with aclosing(self._streamed(target, request, admit)) as events:
+                async with aclosing(self._streamed(target, request, admit, failure)) as events:
                     async for event in events:
                         spoken = True
                         yield event
@@ -105,10 +105,12 @@ class AsyncFailover(Capabilities):
         wait = min((circuit_of(target).rests(time.monotonic()) for target in self.targets), default=0.0)
         return lm15.TransportError(f"every target is resting after failures; the next is tried in {wait:.0f} s")
 
-    async def _attempt(self, target: Target, request: lm15.Request, admit: Admit) -> lm15.Response:
+    async def _attempt(
+        self, target: Target, request: lm15.Request, admit: Admit, failure: Exception | None
+    ) -> lm15.Response:
         circuit = circuit_of(target)
         try:
-            await admit(target, request)
+            await admit(target, request, failure)
             async with asyncio.timeout(target.timeout_seconds):
                 response = _storable(await speaker(target).complete(addressed(request, target)))
         except BaseException as error:
@@ -119,11 +121,13 @@ class AsyncFailover(Capabilities):
         circuit.succeed()
         return response
 
-    async def _streamed(self, target: Target, request: lm15.Request, admit: Admit) -> AsyncGenerator[Any]:
+    async def _streamed(
+        self, target: Target, request: lm15.Request, admit: Admit, failure: Exception | None
+    ) -> AsyncGenerator[Any]:
         circuit, ended = circuit_of(target), False
         held: list[Any] = []  # the start says nothing yet, so another target may still take over
         try:
-            await admit(target, request)
+            await admit(target, request, failure)
             async with aclosing(_events(target, request)) as events:
                 async for event in events:
                     if event.type == "error":

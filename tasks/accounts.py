@@ -34,6 +34,10 @@ class Purpose(NamedTuple):
     def allows(self, amount: Decimal) -> bool:
         return self.most is None or amount <= self.most
 
+    def less(self, spent: Decimal) -> "Purpose":
+        """Return the same with so much less to spend."""
+        return self if self.most is None else self._replace(most=max(self.most - spent, Decimal(0)))
+
 
 class Stored(NamedTuple):
     """Hold the reply that an identical call was settled with."""
@@ -186,6 +190,11 @@ async def share_out(call_id: UUID, tenant_id: UUID, shares: Mapping[UUID, int]) 
     """Note how many texts of each item or document a call is about."""
     told = json.dumps({str(of): texts for of, texts in shares.items()})
     await _execute(spending_sql.SHARE_OUT, tenant_id, {"id": call_id, "shares": told})
+
+
+async def lose(call_id: UUID, tenant_id: UUID, amount: Decimal) -> None:
+    """Count as spent what the target asked last may bill, although it did not reply; the call stays open."""
+    await _execute(spending_sql.LOSE, tenant_id, {"id": call_id, "lost": uuid4(), "amount": amount})
 
 
 async def release(call_id: UUID, tenant_id: UUID, cause: str) -> None:

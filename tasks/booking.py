@@ -11,7 +11,7 @@ from kowai.errors import PriceUnknown
 from kowai.types import Usage
 from tasks import accounts, spool
 from tasks.accounts import Ahead, Purpose, Stored
-from tasks.metered_engine import finish
+from tasks.finishing import finish
 from tasks.spool import Settlement
 
 

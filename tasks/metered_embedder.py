@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from blocks.billing import may_be_billed
 from blocks.embedder import Embedder, Vectors
-from blocks.http_client import may_be_billed
 from blocks.language_model import LanguageModel
 from blocks.tokens import count_prompt
 from kowai.pricing import Price, cost, worst_case
@@ -17,7 +17,7 @@ from kowai.types import Usage
 from tasks.accounts import Purpose
 from tasks.booking import Booking, Payee
 from tasks.bought_vectors import BoughtVectors, Vector
-from tasks.metered_engine import finish
+from tasks.finishing import finish
 
 FREE = Decimal(0)
 

@@ -1,8 +1,7 @@
 """The engine that DSPy speaks through: no request leaves before its worst case is reserved, no reply is lost."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from decimal import Decimal
 from hashlib import sha256
@@ -14,6 +13,7 @@ from dspy import lm15
 # Public in lm15, not re-exported by DSPy, whose version is pinned exactly.
 from dspy._vendor.lm15.serde import request_to_dict, response_from_dict, response_to_dict
 
+from blocks.billing import may_be_billed
 from blocks.engines import AsyncFailover, Capabilities, addressed, prompt_texts
 from blocks.language_model import LanguageModel, Target
 from blocks.price_table import price_of
@@ -23,11 +23,10 @@ from kowai.pricing import FREE, cost, worst_case
 from kowai.types import Usage
 from tasks import accounts, spool
 from tasks.accounts import Ahead, Purpose, Stored
+from tasks.finishing import finish
 from tasks.spool import Settlement
 
 Hear = Callable[[str], None]
-
-_closing: set[asyncio.Task[None]] = set()
 
 
 class Spoken(NamedTuple):
@@ -61,13 +60,12 @@ class MeteredEngine(Capabilities):
         try:
             async with accounts.renewed(call.id, self.purpose.tenant_id):
                 response = await self._failover.complete(request, call.admit)
-        except (asyncio.CancelledError, lm15.TimeoutError) as error:  # whether it is billed nobody knows: assume so
-            self._note(error)
-            await finish(call.abandon(call.reserved))
-            raise
         except BaseException as error:
             self._note(error)
-            await finish(accounts.release(call.id, self.purpose.tenant_id, type(error).__name__))
+            if may_be_billed(error):  # whether it is nobody knows: assume so
+                await finish(call.abandon(call.reserved))
+            else:
+                await finish(accounts.release(call.id, self.purpose.tenant_id, type(error).__name__))
             raise
         await finish(call.settle(response))
         return response
@@ -103,7 +101,7 @@ class MeteredEngine(Capabilities):
                     yield event
         except BaseException as error:
             self._note(error)
-            left = isinstance(error, asyncio.CancelledError | GeneratorExit | lm15.TimeoutError)
+            left = isinstance(error, GeneratorExit) or may_be_billed(error)
             await finish(call.end_early(said, type(error).__name__, left=left))
             raise
 
@@ -134,6 +132,7 @@ class Call:
         self.id, self.reserved = uuid4(), Decimal(0)
         self.target: Target | None = None
         self._engine, self._request, self._prompt_tokens = engine, request, 0
+        self._purpose = engine.purpose
         self._ahead: Ahead | None = None
         self._ended = False
 
@@ -146,8 +145,13 @@ class Call:
         self.id, self._ahead = opened.call_id, ahead if opened.is_reserved else None
         return opened.stored
 
-    async def admit(self, target: Target, request: lm15.Request) -> None:
-        """Reserve the worst case at this target's price. Raises BudgetExhausted and PriceUnknown."""
+    async def admit(self, target: Target, request: lm15.Request, failure: Exception | None = None) -> None:
+        """Reserve the worst case at this target's price. Raises BudgetExhausted and PriceUnknown.
+
+        Where the one before may bill its `failure` all the same, that is counted apart.
+        """
+        if failure is not None and may_be_billed(failure):
+            await finish(self._lose())
         if self._ahead is not None and self._ahead.target is target:
             amount: Decimal | None = self._ahead.amount
         else:
@@ -157,8 +161,15 @@ class Call:
                     f"No price is known for '{target.name}': give it one in the block, or allow an unknown price there."
                 )
             asked: Any = {"model": self._engine.model, "target": target, "fallback": self._engine.is_fallback(target)}
-            await accounts.reserve(self.id, self._engine.purpose, amount or Decimal(0), **asked)
-        self.target, self.reserved = target, max(self.reserved, amount or Decimal(0))
+            await accounts.reserve(self.id, self._purpose, amount or Decimal(0), **asked)
+        self.target, self.reserved = target, amount or Decimal(0)
+
+    async def _lose(self) -> None:
+        """Count the worst case of the target that was asked as spent; the call goes on without it."""
+        if self.target is not None and self.reserved:
+            await accounts.lose(self.id, self._purpose.tenant_id, self.reserved)
+            self._purpose = self._purpose.less(self.reserved)
+        self.target, self.reserved = None, Decimal(0)
 
     def _worst_case(self, target: Target, request: lm15.Request) -> Decimal | None:
         """Return what the call can cost at most, None if unknown; a free model's tokens need no counting."""
@@ -216,14 +227,6 @@ class Call:
         )
         spool.keep(settlement)  # before anything can interrupt: not even a cancellation comes in between
         await accounts.settle(settlement)
-
-
-async def finish(work: Coroutine[Any, Any, None]) -> None:
-    """Let the books be closed even if the caller is cancelled meanwhile."""
-    task = asyncio.create_task(work)
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
-    await asyncio.shield(task)
 
 
 def _text_of(event: lm15.StreamDeltaEvent) -> str:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from blocks.http_client import may_be_billed
+from blocks.billing import may_be_billed
 from blocks.language_model import LanguageModel
 from blocks.reranker import Reranker
 from blocks.tokens import count_prompt
@@ -16,7 +16,7 @@ from kowai.types import Usage
 from tasks import accounts
 from tasks.accounts import Purpose
 from tasks.booking import Booking, Payee
-from tasks.metered_engine import finish
+from tasks.finishing import finish
 
 
 class RerankCall:

@@ -128,6 +128,23 @@ RENEW = text("""
 update model_call set leased_until = now() + interval '60 seconds' where id = :id and state = 'reserved'
 """)
 
+# Counts what a target may bill that was asked and did not reply, as a call of its own; the open one then holds nothing.
+LOSE = text("""
+with before as (
+  select * from model_call where id = :id and state = 'reserved' for update
+), lost as (
+  insert into model_call (id, tenant_id, request_hash, query_id, flow, role, state, cause, day, reserved, target, model,
+    fallback, charged, settled_at)
+  select :lost, tenant_id, request_hash, query_id, flow, role, 'void', 'no_reply', day, :amount, target, model,
+    fallback, :amount, now() from before
+), freed as (
+  update model_call c set reserved = 0 from before b where c.id = b.id
+)
+update spend s set reserved = s.reserved - b.reserved, spent = s.spent + :amount,
+  reservations = s.reservations + 1, settlements = s.settlements + 1
+from before b where s.tenant_id = b.tenant_id and s.day = b.day
+""")
+
 SHARE_OUT = text("update model_call set shares = cast(:shares as jsonb) where id = :id")
 
 SPOIL = text("update model_call set state = 'void', cause = :cause where id = :id and state = 'settled'")

@@ -205,6 +205,57 @@ async def test_a_fallback_is_said_and_its_price_reserved(
     assert (call["target"], call["fallback"]) == ("cloud", True)
 
 
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("act", [Act(delay=5), Act(cut=True)])
+async def test_a_target_that_was_asked_and_did_not_reply_counts_beside_the_fallback(
+    books: str,
+    tenant: UUID,
+    use: Use,
+    model_server: ModelServer,
+    second_server: ModelServer,
+    day: Read,
+    calls: Read,
+    act: Act,
+    heard: bool,
+) -> None:
+    dear = model_server.target("slow", price=PRICE, max_output_tokens=50, timeout_seconds=0.3)
+    use(dear, second_server.target("cloud", price=PRICE, max_output_tokens=50), request_limit="5")
+    model_server.default = act
+    reply = await ask(tenant, hear=print if heard else None)
+    assert (reply.model, reply.cost) == ("cloud", Decimal("0.11"))
+    lost, settled = sorted(calls(), key=lambda call: call["state"], reverse=True)
+    assert (lost["state"], lost["cause"], lost["model"], lost["cost"]) == ("void", "no_reply", "slow-model", None)
+    assert lost["charged"] == lost["reserved"] > Decimal("0.1")
+    assert (settled["state"], settled["model"], settled["charged"]) == ("settled", "cloud-model", Decimal("0.11"))
+    assert (day()["spent"], day()["reserved"]) == (lost["charged"] + settled["charged"], 0)
+    assert day()["reservations"] == day()["settlements"] == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_target_that_turned_the_call_away_counts_nothing(
+    books: str, tenant: UUID, use: Use, model_server: ModelServer, second_server: ModelServer, day: Read, status: int
+) -> None:
+    away = model_server.target("away", price=PRICE).model_copy(update={"endpoint": "http://127.0.0.1:9/v1"})
+    busy = model_server.target("busy", price=PRICE, max_output_tokens=50)
+    use(away, busy, second_server.target("cloud", price=PRICE, max_output_tokens=50), request_limit="5")
+    model_server.default = Act(status=status)
+    assert (await ask(tenant)).cost == day()["spent"] == Decimal("0.11")
+
+
+async def test_a_fallback_that_does_not_fit_beside_a_lost_call_is_never_asked(
+    books: str, tenant: UUID, use: Use, model_server: ModelServer, second_server: ModelServer, day: Read, calls: Read
+) -> None:
+    slow = model_server.target("slow", price=PRICE, max_output_tokens=50, timeout_seconds=0.2)
+    cloud = second_server.target("cloud", price=PRICE, max_output_tokens=50)
+    use(slow, cloud, request_limit="5", daily_limit="1")
+    model_server.default = Act(delay=5)
+    with pytest.raises(ModelFailed):
+        await ask(tenant)
+    assert second_server.asked == []
+    assert Decimal("0.5") < day()["spent"] <= 1
+    assert (day()["reserved"], [call["cause"] for call in calls()]) == (0, ["abandoned", "no_reply"])
+
+
 async def test_a_fallback_that_does_not_fit_is_never_called(
     books: str, tenant: UUID, use: Use, model_server: ModelServer, second_server: ModelServer, day: Read
 ) -> None:
