@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 from pydantic import ValidationError
+from starlette.routing import Match
 
 from deployments.shim.app import create_app
 from deployments.shim.meters import REGISTRY
@@ -176,3 +177,9 @@ def test_packing_hides_the_exact_length_and_loses_nothing() -> None:
 )
 def test_who_takes_gzip_says_so(header: str, takes: bool) -> None:
     assert takes_gzip([(b"accept-encoding", header.encode())]) is takes
+
+
+async def test_the_routes_that_are_asked_most_are_looked_for_first(people: People) -> None:
+    first = people.app.router.routes[0]
+    match, _ = first.matches({"type": "http", "method": "POST", "path": "/api/v1/query", "headers": []})
+    assert match == Match.FULL
