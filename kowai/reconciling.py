@@ -1,6 +1,8 @@
 """What may be amiss in a store, as SQL that finds or mends it; each leaves a sound store as it is."""
 # ruff: noqa: S608 -- only constants are put into the text
 
+from kowai.erasure import UNANSWERED
+
 TRIES = 5  # a document that took so many workers along is left alone
 PATIENCE = "interval '15 minutes'"
 KEY_LIFE = "interval '1 day'"  # for how long a caller's own key stands for its request
@@ -22,6 +24,14 @@ MEND = {
         delete from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)""",
     "postings without a chunk": """
         delete from posting p where not exists (select from chunk c where c.id = p.chunk_id)""",
+    "replies of models that a deletion has overtaken": f"""
+        update model_call c set reply = 'null', state = 'void', cause = 'deleted'
+        where c.state in ('settled', 'void') and c.reply <> 'null' and c.query_id is not null and (
+          exists (select from query q join deletion_certificate d on d.tenant_id = q.tenant_id
+            and d.created_at > q.created_at where q.id = c.query_id and q.{UNANSWERED})
+          or not exists (select from query where id = c.query_id)
+            and not exists (select from team where id = c.query_id)
+            and not exists (select from optimisation where id = c.query_id))""",
     "idempotency keys past their day": f"delete from idempotency_key where created_at < now() - {KEY_LIFE}",
 }
 

@@ -42,6 +42,7 @@ from tasks.index import index
 from tasks.question_sets import receive_question_set
 from tasks.read import read
 from tasks.receive import Inquiry, receive_ingestion, receive_query
+from tasks.reconcile import mend
 from tasks.record import close_stopped, record_answer, record_failure, record_refusal
 from tasks.remove import remove_originals, sweep_bucket
 from tasks.retrieve import find_passages
@@ -382,6 +383,23 @@ async def test_what_was_said_for_a_question_goes_if_it_ends_without_an_answer_af
         "answered": lambda: record_answer(Question(id=query_id, tenant_id=tenant, **known), draft, ()),
     }
     await ends[ending]()
+    assert mentions(database_url, SECRET) == []
+
+
+@pytest.mark.parametrize("left", ["update query set status = 'failed'", "delete from query"])
+async def test_reconciling_takes_away_what_a_process_that_died_left_of_a_deletion(
+    store: Database, tenant: UUID, database_url: str, left: str
+) -> None:
+    await learned(tenant, "minerals.txt")
+    for _ in range(2):
+        _, call_id = await asked(tenant)
+        await said(call_id, tenant)
+    assert not any((await mend(tenant)).values())
+    await forget("minerals.txt", tenant)
+    async with store.transaction(tenant) as connection:
+        await connection.execute(text(left))
+    assert mentions(database_url, SECRET) == ["model_call"]
+    assert sum((await mend(tenant)).values()) == 2
     assert mentions(database_url, SECRET) == []
 
 

@@ -90,6 +90,7 @@ async function converse(body, onText) {
     for await (const event of response?.ok ? events(response) : []) {
       [last, attempt] = [event.id, 0];
       if (event.name === "answer") return event.data;
+      if (event.name === "error") throw new Error(event.data.error.message);
       text = event.name === "text" ? text + event.data.text : "";
       onText(text);
     }
