@@ -50,7 +50,8 @@ class Quote(Value):
     def above(self, threshold: Decimal | None) -> "Quote":
         """Return the same with whether somebody has to agree; an unknown price is never below a threshold.
 
-        Without a threshold, in US dollars, nobody has to.
+        The least of this threshold and the tenant's own holds, in US dollars; where there is none, nobody has to.
         """
-        dear = threshold is not None and (self.worst_dollars is None or self.worst_dollars > threshold)
-        return self.model_copy(update={"approve_above": threshold, "needs_approval": dear})
+        least = min((each for each in (threshold, self.approve_above) if each is not None), default=None)
+        dear = least is not None and (self.worst_dollars is None or self.worst_dollars > least)
+        return self.model_copy(update={"approve_above": least, "needs_approval": dear})

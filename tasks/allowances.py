@@ -18,7 +18,8 @@ LARGEST_AMOUNT = Decimal(100_000_000)
 FOUND = text("""
 select s.id as subject, s.kind, s.name, s.role, a.requests_per_minute, a.streams, a.tokens_per_day,
   case when s.kind = 'tenant' then b.request_limit end as dollars_per_request,
-  case when s.kind = 'tenant' then b.daily_limit end as dollars_per_day
+  case when s.kind = 'tenant' then b.daily_limit end as dollars_per_day,
+  case when s.kind = 'tenant' then b.approve_above end as approve_above
 from (
   select id, 'tenant' as kind, name, 'platform_admin' as role from tenant where id = :tenant
   union all select id, 'user', email, role from user_account
@@ -36,8 +37,10 @@ on conflict (tenant_id, subject) do update set requests_per_minute = excluded.re
   streams = excluded.streams, tokens_per_day = excluded.tokens_per_day
 """)
 SET_BUDGET = text("""
-insert into budget (tenant_id, request_limit, daily_limit) values (:tenant, :dollars_per_request, :dollars_per_day)
-on conflict (tenant_id) do update set request_limit = excluded.request_limit, daily_limit = excluded.daily_limit
+insert into budget (tenant_id, request_limit, daily_limit, approve_above)
+values (:tenant, :dollars_per_request, :dollars_per_day, :approve_above)
+on conflict (tenant_id) do update set request_limit = excluded.request_limit, daily_limit = excluded.daily_limit,
+  approve_above = excluded.approve_above
 """)
 
 
@@ -54,6 +57,13 @@ class TenantLimits(Limits):
 
     dollars_per_request: Dollars | None = Field(None, ge=0, le=LARGEST_AMOUNT, decimal_places=9)
     dollars_per_day: Dollars | None = Field(None, ge=0, le=LARGEST_AMOUNT, decimal_places=9)
+    approve_above: Dollars | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_AMOUNT,
+        decimal_places=9,
+        description="What could cost more waits for approval, whatever threshold is asked for.",
+    )
 
 
 class AllowanceView(TenantLimits):
@@ -84,7 +94,7 @@ async def set_limits(limits: Limits, subject: UUID, tenant_id: UUID) -> Allowanc
         own = limits.model_dump(include=set(Limits.model_fields))
         await connection.execute(SET, {"tenant": tenant_id, "subject": subject} | own)
         if isinstance(limits, TenantLimits):
-            dollars = limits.model_dump(include={"dollars_per_request", "dollars_per_day"})
+            dollars = limits.model_dump(include=TenantLimits.model_fields.keys() - Limits.model_fields)
             await connection.execute(SET_BUDGET, {"tenant": tenant_id} | dollars)
     return await find_allowance(subject, tenant_id)
 

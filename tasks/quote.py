@@ -20,7 +20,7 @@ from kowai.quotes import Quote
 from kowai.settings import settings
 from tasks.batches import Order, checked_personas
 from tasks.quote_aside import of_checks, of_questions
-from tasks.quote_load import asked_of, left_today, load_of
+from tasks.quote_load import asked_of, load_of, purse_of
 from tasks.quote_sums import Load, Sums, of_voice, speakers, total
 from tasks.step import step
 from tasks.versions import live_versions
@@ -48,7 +48,7 @@ async def quote_nothing(tenant_id: UUID) -> Quote:
     """Return what something takes that cannot begin without a language model, while there is none."""
     nothing: dict[str, Any] = {"prompt_tokens": 0, "output_tokens": 0, "worst_tokens": 0, "minutes": None}
     nothing |= {"dollars": Decimal(0), "worst_dollars": Decimal(0), "basis": "assumption"}
-    return Quote(items=0, model=EXTRACTIVE, left_today=await left_today(tenant_id), **nothing)
+    return Quote(items=0, model=EXTRACTIVE, **nothing, **(await purse_of(tenant_id))._asdict())
 
 
 @step
@@ -92,5 +92,5 @@ def quote_of(items: int, sums: Sequence[Sums], load: Load, model: LanguageModel,
         minutes=round(items * seconds / min(items, settings().batch_at_once) / 60, 2),
         basis="assumption" if experience is None else "experience",
         model=name,
-        left_today=load.left,
+        **load.purse._asdict(),
     )

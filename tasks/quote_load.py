@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from kowai.quoting import quoted_passages
 from kowai.types import Preferences, Value
 from tasks.policy import policy_of
 from tasks.preferences import read_preferences
-from tasks.quote_sums import Asked, Load, Past, fenced
+from tasks.quote_sums import Asked, Load, Past, Purse, fenced
 from tasks.retrieve import find_passages
 from tasks.spaces import current_embedder
 from tasks.versions import answering_by
@@ -31,10 +30,11 @@ LONGEST = text("""
 select replace(replace(text, '<', '‹'), '[[', '[ [') as told from chunk
 where tenant_id = :tenant order by octet_length(replace(replace(text, '<', '‹'), '[[', '[ [')) desc limit :passages
 """)
-LEFT = text("""
-select coalesce((select daily_limit from budget where tenant_id = :tenant), :default)
-  - coalesce((select reserved + spent from spend
-    where tenant_id = :tenant and day = (now() at time zone 'utc')::date), 0)
+PURSE = text("""
+select greatest(0, coalesce(max(b.daily_limit), :default) - coalesce(max(s.reserved + s.spent), 0)) as left_today,
+  max(b.approve_above) as approve_above
+from (select :tenant as tenant_id) t left join budget b using (tenant_id)
+left join spend s on s.tenant_id = t.tenant_id and s.day = (now() at time zone 'utc')::date
 """)
 PAST = text("""
 select count(*) as answers, avg((a.usage->>'completion_tokens')::numeric) as output_tokens,
@@ -68,17 +68,21 @@ async def load_of(questions: Sequence[str], asked: Asked, *, most_passages: int 
     async with (await database()).transaction(tenant_id) as connection:
         longest = list(await connection.scalars(LONGEST, values))
         past = await _past(connection, values)
-        left = await connection.scalar(LEFT, values)
+        purse = await _purse(connection, values)
     sampled = await _sampled(questions, asked, k, longest) if model.targets else []
-    load = Load(asked, list(questions), sampled, longest, past, max(left or Decimal(0), Decimal(0)))
+    load = Load(asked, list(questions), sampled, longest, past, purse)
     return await asyncio.to_thread(_masked, load) if (await policy_of(tenant_id)).masks_prompts else load
 
 
-async def left_today(tenant_id: UUID) -> Decimal:
-    """Return the US dollars that the tenant may still spend or reserve on this UTC day."""
+async def purse_of(tenant_id: UUID) -> Purse:
+    """Return what the tenant may still spend on this UTC day, and from where on somebody has to agree."""
     values = {"tenant": tenant_id, "default": (await language_model()).daily_limit}
     async with (await database()).transaction(tenant_id) as connection:
-        return max(await connection.scalar(LEFT, values) or Decimal(0), Decimal(0))
+        return await _purse(connection, values)
+
+
+async def _purse(connection: AsyncConnection, values: dict[str, Any]) -> Purse:
+    return Purse(*(await connection.execute(PURSE, values)).one())
 
 
 async def _sampled(questions: Sequence[str], asked: Asked, k: int, longest: Sequence[str]) -> list[str]:

@@ -31,6 +31,13 @@ class Past(NamedTuple):
     seconds: float | None
 
 
+class Purse(NamedTuple):
+    """Hold the US dollars left to a tenant today, and above how many somebody has to agree; None is for the asker."""
+
+    left_today: Decimal
+    approve_above: Decimal | None
+
+
 class Asked(NamedTuple):
     """Hold who is asked by whom: what is live of every persona, and how the asker likes to be answered."""
 
@@ -47,7 +54,7 @@ class Load(NamedTuple):
     sampled: list[str]
     longest: list[str]
     past: Past
-    left: Decimal
+    purse: Purse
 
     def as_asked(self, model: str) -> list[int]:
         """Count each question's tokens in the words of whoever asks it."""

@@ -7,7 +7,9 @@ import typer
 
 from deployments.commands.options import Json, Key, State, Url
 
-COLUMNS = ("subject", "kind", "name", "requests_per_minute", "streams", "tokens_per_day", "dollars_per_day")
+EVERYBODYS = ("requests_per_minute", "streams", "tokens_per_day")
+TENANTS = ("dollars_per_day", "dollars_per_request", "approve_above")
+COLUMNS = ("subject", "kind", "name", *EVERYBODYS, "dollars_per_day", "approve_above")
 
 Subject = Annotated[UUID | None, typer.Argument(help="The id of a user or a key; none: list them all.")]
 Whole = Annotated[UUID | None, typer.Option("--tenant", "-t", help="A whole tenant, for the platform's admins.")]
@@ -15,6 +17,9 @@ Requests = Annotated[int | None, typer.Option("--requests", help="Requests a min
 Streams = Annotated[int | None, typer.Option("--streams", help="Answers streamed at once.")]
 Tokens = Annotated[int | None, typer.Option("--tokens", help="Model tokens a day.")]
 Dollars = Annotated[str | None, typer.Option("--dollars", help="US dollars a day; of a tenant only.")]
+Above = Annotated[
+    str | None, typer.Option("--approve-above", help="US dollars above which what is started waits; of a tenant only.")
+]
 Reset = Annotated[bool, typer.Option("--reset", help="Take back what was set before.")]
 
 
@@ -26,6 +31,7 @@ def allowances(
     tokens: Tokens = None,
     *,
     dollars: Dollars = None,
+    approve_above: Above = None,
     reset: Reset = False,
     url: Url = None,
     key: Key = None,
@@ -36,8 +42,9 @@ def allowances(
     from deployments.commands.api import Api
     from deployments.commands.entering import show_rows
 
-    named = {"requests_per_minute": requests, "streams": streams, "tokens_per_day": tokens, "dollars_per_day": dollars}
-    wanted = {name: value for name, value in named.items() if value is not None}
+    given = (requests, streams, tokens, dollars, approve_above)
+    named = zip((*EVERYBODYS, "dollars_per_day", "approve_above"), given, strict=True)
+    wanted = {name: value for name, value in named if value is not None}
     if (wanted or reset) and not (subject or tenant):
         raise typer.BadParameter("Name a user, a key or a tenant.")
     with Api(url, key) as api:
@@ -50,5 +57,4 @@ def allowances(
 
 
 def _kept(row: dict[str, Any], reset: bool, *, whole: bool) -> dict[str, Any]:
-    names = (*COLUMNS[3:6], *(("dollars_per_day", "dollars_per_request") if whole else ()))
-    return {} if reset else {name: row[name] for name in names}
+    return {} if reset else {name: row[name] for name in (*EVERYBODYS, *(TENANTS if whole else ()))}

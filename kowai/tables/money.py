@@ -17,11 +17,12 @@ def dollars(*, nullable: bool = False) -> Any:
 
 
 class Budget(Row, table=True):
-    """Set one tenant's own limits in US dollars; an empty one leaves the block's."""
+    """Set one tenant's own limits in US dollars; where one is empty, the block's or what is asked for holds."""
 
     tenant_id: UUID = Field(foreign_key="tenant.id", ondelete="CASCADE", primary_key=True)
     request_limit: Decimal | None = dollars(nullable=True)
     daily_limit: Decimal | None = dollars(nullable=True)
+    approve_above: Decimal | None = dollars(nullable=True)
 
 
 class Spend(TenantRow, table=True):

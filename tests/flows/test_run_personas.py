@@ -23,6 +23,7 @@ from kowai.quotes import Quote
 from kowai.settings import settings
 from kowai.types import Preferences
 from tasks import batches
+from tasks.allowances import TenantLimits, set_limits
 from tasks.approvals import offered, read_terms
 from tasks.batches import Order, TooManyItems, count_items, receive_batch
 from tasks.costs import read_costs
@@ -288,6 +289,19 @@ async def test_an_unknown_price_is_quoted_as_unknown_and_needs_approval(
     await carry_out(batch_id, tea)
     assert rows(database_url, "select state from approval") == [{"state": "waiting"}]
     assert (await counted(store, batch_id, tea)).in_progress == 1
+    assert model_server.asked == []
+
+
+@pytest.mark.parametrize(("asked", "holds"), [(None, "0.02"), ("1000", "0.02"), ("0.01", "0.01")])
+async def test_the_threshold_of_a_tenant_holds_unless_a_lower_one_is_asked_for(
+    tea: UUID, use: Callable[..., None], model_server: ModelServer, asked: str | None, holds: str
+) -> None:
+    use(model_server.target(price=PRICE), request_limit="5")
+    await set_limits(TenantLimits(approve_above=Decimal("0.02")), tea, tea)
+    batch_id = await batch_of(["How long?"], ["assistant"], tea, above=Decimal(asked) if asked else None)
+    quote = await quoted(batch_id, tea)
+    assert (quote.approve_above, quote.needs_approval) == (Decimal(holds), True)
+    await carry_out(batch_id, tea)
     assert model_server.asked == []
 
 
