@@ -1,8 +1,9 @@
 """Chat through the shim, beside a plain FastAPI handler over the same store, embedder, search and model.
 
 Run `python -m benchmarks.chat [--chunks 10000] [--users 10] [--asked 100] [--rounds 5] [--json FILE]`: the model is a
-stub that answers at once, in a process of its own; users ask again as soon as they are answered; the two take turns.
-Every question is new, so that no answer is read from the ledger.
+stub that answers at once, in a process of its own; users ask again as soon as they are answered; the two take turns,
+each when Prefect has been told of what was answered before. Every question is new, so that no
+answer is read from the ledger.
 """
 
 import argparse
@@ -151,6 +152,7 @@ async def measure(options: argparse.Namespace, running: Running, model: str) -> 
                 await crowd(api, url, 1, WARMING)
             for _ in range(options.rounds):
                 for name, url in urls.items():
+                    await all_told(running)
                     rounds[name].append(await crowd(api, url, options.users, options.asked))
             alone = {name: await crowd(api, url, 1, options.asked // 2) for name, url in urls.items()}
             routes = (await api.get(f"{ours}/openapi.json")).json()["paths"]
@@ -158,6 +160,15 @@ async def measure(options: argparse.Namespace, running: Running, model: str) -> 
                 [await first_token(api, f"{ours}/api/v1/chat") for _ in range(20)] if "/api/v1/chat" in routes else []
             )
     return {"crowd": rounds, "alone": alone, "first token": streamed}
+
+
+async def all_told(running: Running) -> None:
+    """Wait until Prefect knows of every answer, so that nobody pays in a round for another's answers."""
+    waiting = "select from outbox where kind = 'flow-run' and delivered_at is null limit 1"
+    url = postgres.owner_url(Layout(running.state).cluster)
+    async with asyncio.timeout(300), await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
+        while await (await owner.execute(waiting)).fetchone() is not None:
+            await asyncio.sleep(0.5)
 
 
 async def reachable(api: httpx.AsyncClient, url: str) -> None:
