@@ -56,7 +56,7 @@ def test_a_persona_learns_on_the_warm_worker_and_what_it_learned_goes_live(kowai
     with httpx.Client(base_url=kowai.url, headers=key, timeout=60) as api:
         files = {"files": ("tea.yaml", suite.encode())}
         assert api.post("/api/v1/suites", files=files).status_code == 201
-        learned = kowai.run("optimise", "assistant", "tea", "--minutes", "10")
+        learned = kowai.run("optimise", "assistant", "tea", "--minutes", "10", "--approve-above", "1000")
         assert learned.returncode == 0, learned.stdout + learned.stderr
         (found,) = api.get("/api/v1/optimisations").json()
         assert (found["outcome"], found["promotion"], found["stopped_by"]) == ("improved", "promoted", None)
