@@ -195,9 +195,12 @@ async def test_who_prefers_long_answers_is_quoted_more_sentences(tea: UUID, conv
     assert all(TEA[cited.start : cited.end] == cited.quote for cited in long.citations)
 
 
-async def test_a_procedure_is_quoted_as_far_as_the_caller_likes(tea: UUID, tmp_path: Path) -> None:
+async def test_a_procedure_is_quoted_whole_unless_the_caller_likes_it_short_and_more_if_long(
+    tea: UUID, tmp_path: Path
+) -> None:
     steps = "".join(f"{number}. Turn screw {number} of the samovar.\n" for number in range(1, 8))
-    (tmp_path / "samovar.md").write_text(f"# Samovar\n\nTo assemble the samovar, do this:\n\n{steps}")
+    after = "Let the metal rest for an hour. Polish what has lost its shine."
+    (tmp_path / "samovar.md").write_text(f"# Samovar\n\nTo assemble the samovar, do this:\n\n{steps}\n{after}")
     ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "samovar.md")}], tea)
     with traced():
         await ingest_stored.fn(ingestion_id, tea)
@@ -207,7 +210,7 @@ async def test_a_procedure_is_quoted_as_far_as_the_caller_likes(tea: UUID, tmp_p
         query_id = await receive_query(Inquiry("How do I assemble the samovar?", asked_by=CALLER), tea)
         await answered(query_id, tea)
         cited[length] = len((await read_answer(query_id, tea)).citations)
-    assert cited == {"short": 1, "normal": 3, "long": 5}
+    assert cited == {"short": 1, "normal": 7, "long": 9}
 
 
 async def test_what_a_conversation_remembers_of_a_deleted_document_goes_with_it(
