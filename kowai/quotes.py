@@ -38,7 +38,8 @@ class Quote(Value):
         minutes = "an unknown number of minutes" if self.minutes is None else f"{self.minutes:,.1f} minutes"
         above = self.approve_above if self.needs_approval else None
         told = "" if above is None else f" Above ${above.normalize():,f} somebody has to approve it."
-        begun, by = f"{self.items:,} answers by {self.model}", f"by {self.basis}.{told}"
+        answers = "answer" if self.items == 1 else "answers"
+        begun, by = f"{self.items:,} {answers} by {self.model}", f"by {self.basis}.{told}"
         if self.prompt_tokens is None or self.output_tokens is None:
             return f"{begun}: at worst {worst} ({left}) and {minutes}, {by}"
         cost = "an unknown price" if self.dollars is None else f"about ${self.dollars:,.4f}"

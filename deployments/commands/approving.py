@@ -32,6 +32,8 @@ def approvals(
         found: list[dict[str, Any]] = api.get("/api/v1/approvals", state=None if everything else "waiting")
     if as_json:
         return print_json(found)
+    if not found:
+        typer.echo("Nothing was quoted yet." if everything else "Nothing waits for an approval.", err=True)
     for each in found:
         by = f" by {each['decided_by']}" if each["decided_by"] else ""
         typer.echo(f"{each['id']}: {each['workflow']}, {each['state']}{by}. {_sentence(each['quote'])}")

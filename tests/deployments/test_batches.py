@@ -155,6 +155,8 @@ def reply_of(request: httpx.Request) -> httpx.Response:
     """Answer as the API does for one finished batch."""
     counts = {"accepted": 1, "done": 1, "refused": 0, "dead": 0, "in_progress": 0, "without_answer": []}
     batch = {"batch_id": "b", "status": "done", "quote": None, **counts}
+    if request.url.path.endswith("approvals"):
+        return httpx.Response(200, json=[])
     if request.url.path.endswith("decision"):
         told = json.loads(request.content)
         return httpx.Response(202, json={"quote": QUOTE | {"model": f"{request.url.path} {told}"}})
@@ -197,7 +199,13 @@ def test_the_command_names_bad_lines_and_writes_the_table(tmp_path: Path) -> Non
 def test_a_batch_is_decided_on_the_command_line(said: list[str], decision: dict[str, Any], shown: str) -> None:
     done = CliRunner().invoke(cli, [*said, "--url", "http://kowai", "--key", "k"])
     assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"{shown}: 1 answers by /api/v1/approvals/b/decision {decision}")
+    assert done.output.startswith(f"{shown}: 1 answer by /api/v1/approvals/b/decision {decision}")
+
+
+@pytest.mark.usefixtures("_answering")
+def test_a_list_of_nothing_that_waits_says_so() -> None:
+    done = CliRunner().invoke(cli, ["approvals", "--url", "http://kowai", "--key", "k"])
+    assert done.output == "Nothing waits for an approval.\n"
 
 
 async def test_only_an_operator_may_approve(store: Database, tenant: UUID) -> None:
