@@ -1,6 +1,6 @@
 """What a call may cost and did cost, in US dollars; an unknown price is None, never zero."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Any, NamedTuple
 
@@ -39,6 +39,16 @@ def cost(price: Price | None, usage: Usage) -> Decimal | None:
 def worst_case(price: Price | None, prompt_tokens: int, max_output_tokens: int) -> Decimal | None:
     """Return the most a call can cost, or None when the price is unknown."""
     return cost(price, Usage(prompt_tokens=prompt_tokens, completion_tokens=max_output_tokens))
+
+
+def dearest(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    """Return the greatest of amounts, or None when one is unknown."""
+    return None if None in amounts else max(amount for amount in amounts if amount is not None)
+
+
+def total(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    """Return the sum of amounts, or None when one is unknown."""
+    return None if None in amounts else sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
 def listed_price(entry: Mapping[str, Any], prompt_tokens: int) -> Price | None:

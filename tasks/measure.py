@@ -14,7 +14,7 @@ from kowai.suites import Case, named
 from kowai.tables.evaluations import CaseScore
 from tasks.judge import judge
 from tasks.retrieve import find_reranked
-from tasks.sentence_vectors import sentences_of
+from tasks.sentence_vectors import sentence_vectors_for
 from tasks.step import step
 from tasks.versions import answering_by
 
@@ -89,7 +89,7 @@ async def _likeness(case: Case, row: Any, tenant_id: UUID) -> dict[str, float]:
         scores["exact_match"] = metrics.exact_match(said, case.answers)
         scores["token_f1"] = metrics.token_f1(said, case.answers)
         scores["semantic_similarity"] = (
-            await _similarity(said, case.answers, sentences_of(tenant_id, row.query_id)) if said else 0.0
+            await _similarity(said, case.answers, sentence_vectors_for(tenant_id, row.query_id)) if said else 0.0
         )
     return scores
 

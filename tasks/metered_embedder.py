@@ -12,14 +12,14 @@ from blocks.billing import may_be_billed
 from blocks.embedder import Embedder, Vectors
 from blocks.language_model import LanguageModel
 from blocks.tokens import count_prompt
-from kowai.pricing import Price, cost, worst_case
+from kowai.pricing import Price, cost, total, worst_case
 from kowai.types import Usage
 from tasks.accounts import Purpose
 from tasks.booking import Booking, Payee
 from tasks.bought_vectors import BoughtVectors, Vector
 from tasks.finishing import finish
 
-FREE = Decimal(0)
+NOTHING = Decimal(0)
 
 _bought = BoughtVectors()
 
@@ -29,13 +29,13 @@ class Tally:
     """Sum what was asked: the tokens and US dollars reported, None once one is not known, and what counts at most."""
 
     tokens: int | None = 0
-    spent: Decimal | None = FREE
-    charged: Decimal = FREE
+    spent: Decimal | None = NOTHING
+    charged: Decimal = NOTHING
 
     def add(self, tokens: int | None, spent: Decimal | None, worst: Decimal | None) -> None:
         self.tokens = None if self.tokens is None or tokens is None else self.tokens + tokens
         self.spent = None if self.spent is None or spent is None else self.spent + spent
-        self.charged += (worst or FREE) if spent is None else spent
+        self.charged += (worst or NOTHING) if spent is None else spent
 
     @property
     def usage(self) -> Usage:
@@ -47,7 +47,7 @@ class EmbedCall:
 
     def __init__(self, model: Embedder, price: Decimal | None, limits: LanguageModel, purpose: Purpose) -> None:
         self.model, self.limits, self.purpose, self.tally = model, limits, purpose, Tally()
-        self.price = None if price is None else Price(price, FREE)
+        self.price = None if price is None else Price(price, NOTHING)
 
     async def vectors(self, texts: Sequence[str], shares: Mapping[UUID, int]) -> Vectors:
         """Return one L2-normalised row a prefixed text; what the tenant paid for within minutes is not paid again.
@@ -67,7 +67,7 @@ class EmbedCall:
         batches = [texts[start : start + size] for start in range(0, len(texts), size)]
         most = await asyncio.to_thread(lambda: [self._worst_case(batch) for batch in batches])
         payee = Payee(self.model.model, self.model.model, self.model.allow_unknown_price)
-        booking = Booking(payee, self.limits, self.purpose, _total(most))
+        booking = Booking(payee, self.limits, self.purpose, total(most))
         await booking.open(uuid4().hex)
         try:
             async with booking.held():
@@ -99,7 +99,3 @@ class EmbedCall:
 
     def _worst_case(self, texts: Sequence[str]) -> Decimal | None:
         return worst_case(self.price, count_prompt(list(texts), self.model.model).tokens, 0)
-
-
-def _total(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    return None if None in amounts else sum((amount for amount in amounts if amount is not None), FREE)

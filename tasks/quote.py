@@ -16,12 +16,13 @@ from kowai import quotes
 from kowai.errors import NotFound
 from kowai.extraction.answer import MODEL as EXTRACTIVE
 from kowai.personas import askable
+from kowai.pricing import total
 from kowai.quotes import Quote
 from kowai.settings import settings
 from tasks.batches import Order, checked_personas
 from tasks.quote_aside import of_checks, of_questions
 from tasks.quote_load import asked_of, load_of, purse_of
-from tasks.quote_sums import Load, Sums, of_voice, speakers, total
+from tasks.quote_sums import Load, Sums, of_voice, speakers
 from tasks.step import step
 from tasks.versions import live_versions
 

@@ -8,11 +8,12 @@ from blocks.language_model import LanguageModel
 from blocks.reranker import Reranker
 from blocks.tokens import count_prompt
 from kowai.conversations import about_tokens, needs_rephrasing
+from kowai.pricing import dearest, total
 from kowai.prompting import texts_of
 from kowai.reranking import most_searches, price_of
 from kowai.signatures import CheckSupport, StandaloneQuestion
 from kowai.versions import Answering
-from tasks.quote_sums import NOTHING, Load, Sums, dearest, expected, expected_output, total, worst
+from tasks.quote_sums import NOTHING, Load, Sums, expected, expected_output, worst
 from tasks.writing import MOST_CHECKED
 
 REPHRASED_TOKENS = 60

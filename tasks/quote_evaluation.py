@@ -15,6 +15,7 @@ from kowai.errors import InvalidInput
 from kowai.masking import Masking
 from kowai.optimisation import half_of
 from kowai.personas import askable
+from kowai.pricing import total
 from kowai.prompting import texts_of
 from kowai.quotes import Quote
 from kowai.settings import settings
@@ -28,7 +29,7 @@ from tasks.policy import policy_of
 from tasks.quote import of_answers, quote_of
 from tasks.quote_aside import of_questions
 from tasks.quote_load import asked_of, load_of
-from tasks.quote_sums import Load, Sums, expected, expected_output, total, worst
+from tasks.quote_sums import Load, Sums, expected, expected_output, worst
 from tasks.step import step
 from tasks.suites import read_suite
 from tasks.versions import live_versions, slot_of

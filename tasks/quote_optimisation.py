@@ -11,7 +11,7 @@ from blocks.language_model import Target
 from blocks.price_table import price_of
 from kowai.errors import Misconfigured
 from kowai.optimisers import optimiser_named
-from kowai.pricing import FREE
+from kowai.pricing import FREE, total
 from kowai.quotes import Quote
 from kowai.settings import settings
 from kowai.suites import Limits
@@ -23,7 +23,7 @@ from tasks.quote import quote_of
 from tasks.quote_aside import of_questions
 from tasks.quote_evaluation import bounded, weigh
 from tasks.quote_load import load_of
-from tasks.quote_sums import Sums, total
+from tasks.quote_sums import Sums
 from tasks.step import step
 
 REQUEST_LIMIT = text("select coalesce(max(request_limit), :default) from budget where tenant_id = :tenant")

@@ -11,7 +11,7 @@ from blocks.tokens import count_prompt
 from kowai import quotes
 from kowai.conversations import needs_rephrasing
 from kowai.personas import AUTO, roster
-from kowai.pricing import cost, worst_case
+from kowai.pricing import cost, dearest, total, worst_case
 from kowai.prompting import prompted, texts_of, told
 from kowai.questions import LONGEST
 from kowai.signatures import ChoosePersona
@@ -161,11 +161,3 @@ def _prompt(chosen: Answering, asked: Asked, passages: str = "") -> list[str]:
     """Return the texts of a prompt as it will be sent, with an empty question and, in a batch, nothing before it."""
     inputs = told(chosen.persona, asked.preferences, asked.tenant_id, question="")
     return prompted(inputs, passages, chosen.prompt)
-
-
-def dearest(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    return None if None in amounts else max(amount for amount in amounts if amount is not None)
-
-
-def total(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    return None if None in amounts else sum((amount for amount in amounts if amount is not None), Decimal(0))

@@ -9,6 +9,7 @@ from uuid import UUID
 from blocks.connections import database, language_model
 from blocks.language_model import LanguageModel
 from kowai.personas import personas
+from kowai.pricing import total
 from kowai.prompting import prompted, texts_of, told
 from kowai.questions import LONGEST, checked_question
 from kowai.quotes import Quote
@@ -22,7 +23,7 @@ from tasks.draw_plan import LONGEST_MISTAKE, MOST_DRAFTS, check_planner, told_to
 from tasks.quote import quote_of
 from tasks.quote_aside import of_checks, of_questions
 from tasks.quote_load import asked_of, load_of
-from tasks.quote_sums import UTF8_BYTES, Load, Sums, fenced, total, worst
+from tasks.quote_sums import UTF8_BYTES, Load, Sums, fenced, worst
 from tasks.step import step
 from tasks.teams import Assignment, planned
 from tasks.tools import tools

@@ -7,7 +7,7 @@ from kowai.quoting import Embed
 from tasks import metered
 
 
-def sentences_of(tenant_id: UUID, query_id: UUID | None = None) -> Embed:
+def sentence_vectors_for(tenant_id: UUID, query_id: UUID | None = None) -> Embed:
     """Return what gives the sentences of a question's answer their vectors."""
 
     async def embed(texts: Sequence[str]) -> metered.Vectors:

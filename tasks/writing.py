@@ -14,7 +14,7 @@ from kowai.signatures import AnswerFromPassages, CheckSupport, told_to
 from kowai.types import Draft, Length, Passage, Prompt, Reply
 from kowai.versions import PromptSetting
 from tasks import metered
-from tasks.sentence_vectors import sentences_of
+from tasks.sentence_vectors import sentence_vectors_for
 
 Ask = Callable[..., Awaitable[Reply]]
 AS_SHIPPED = PromptSetting()
@@ -33,7 +33,7 @@ async def extracted(
     """Answer with the best-supported sentences of the passages, or abstain below `least_confidence`."""
     options: dict[str, Any] = {"read": metered.states_for(tenant_id), "threshold": least_confidence}
     options["several"] = length != "short"
-    found = await extract(question, passages, sentences_of(tenant_id, query_id), **options)
+    found = await extract(question, passages, sentence_vectors_for(tenant_id, query_id), **options)
     draft = at_length(found, passages, length)
     inputs: dict[str, Any] = {"question": question, **({"length": length} if length else {})}
     if least_confidence != LEAST_CONFIDENCE:
@@ -73,7 +73,7 @@ async def written(
     found = bool(reply.fields["found"])
     answer = str(reply.fields["answer"]) if found else ""
     kept = "mark" if uncited else block.unsupported
-    embed = sentences_of(tenant_id, query_id)
+    embed = sentence_vectors_for(tenant_id, query_id)
     cited = await cite(answer, passages, embed, unsupported=kept, confirm=confirm)
     told: dict[str, Any] = {"uncited": uncited, "embed": embed, "read": metered.states_for(tenant_id)}
     draft = await _draft(str(inputs["question"]), cited, passages, reply, **told)

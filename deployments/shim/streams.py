@@ -79,10 +79,10 @@ class Streams:
         if live is not None:
             live.listeners += 1
         try:
-            watch = Watch(query_id, caller)
+            check = AccessCheck(query_id, caller)
             async with aclosing(self._readers.follow(query_id, caller.tenant_id, after)) as told:
                 async for facts in told:
-                    await watch.look(at_once=any(fact.kind == "query.stopped" for fact in facts))
+                    await check.look(at_once=any(fact.kind == "query.stopped" for fact in facts))
                     yield facts
         finally:
             if live is not None:
@@ -113,17 +113,17 @@ class Streams:
 
     async def _shut_out(self, live: Live, caller: Principal) -> None:
         """End the answer, and what is spent on it, when its asker may not ask any more or has deleted it."""
-        watch = Watch(live.query_id, caller)
+        check = AccessCheck(live.query_id, caller)
         try:
             while True:
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
-                await watch.look(at_once=True)
+                await check.look(at_once=True)
         except KowaiError:
             live.stopped = SHUT_OUT
             live.task.cancel()
 
 
-class Watch:
+class AccessCheck:
     """Look again, every two seconds at most, whether a caller may still be told of a subject."""
 
     def __init__(self, subject: UUID, caller: Principal) -> None:
