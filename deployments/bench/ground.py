@@ -115,28 +115,34 @@ class Ground:
     @cached_property
     def seconds_to_fill(self) -> float:
         """Index the generated documents, one chunk each, and return what that took once the first ones had been."""
-        lines = [json.dumps({"_id": name_of(no), "text": text}) for no, text in enumerate(self.texts)]
-        self._ingest(lines[:WARMING])
-        began = time.perf_counter()
-        self._ingest(lines[WARMING:])
-        return time.perf_counter() - began
+        return seconds_to_ingest(self.running, self.texts)
 
     @cached_property
     def texts(self) -> list[str]:
         return list(generated_texts(self.documents))
 
-    def _ingest(self, lines: Sequence[str]) -> None:
-        """Do what `kowai ingest` does in this process. Raises CannotStart where a document could not be indexed.
 
-        A guard holds back one in three hundred: words that were thrown together are an order now and then.
-        """
-        corpus = self.folder / "corpus.jsonl"
+def seconds_to_ingest(running: Running, texts: Sequence[str]) -> float:
+    """Index a document a text, and return what that took once the first ones had been."""
+    lines = [json.dumps({"_id": name_of(number), "text": text}) for number, text in enumerate(texts)]
+    _ingest(running, lines[:WARMING])
+    began = time.perf_counter()
+    _ingest(running, lines[WARMING:])
+    return time.perf_counter() - began
+
+
+def _ingest(running: Running, lines: Sequence[str]) -> None:
+    """Do what `kowai ingest` does in this process. Raises CannotStart where a document could not be indexed.
+
+    A guard holds back one in three hundred: words that were thrown together are an order now and then.
+    """
+    key = (running.state / "secrets" / "api-key").read_text().strip()
+    with tempfile.TemporaryDirectory() as folder, Api(str(running.api.base_url), key) as api:
+        corpus = Path(folder) / "corpus.jsonl"
         corpus.write_text("\n".join(lines))
-        key = (self.running.state / "secrets" / "api-key").read_text().strip()
-        with Api(str(self.running.api.base_url), key) as api:
-            tally = ingest_all([str(corpus)], api)
-        if tally.indexed + tally.quarantined != len(lines):
-            raise CannotStart(f"Not every document could be indexed: {tally}")
+        tally = ingest_all([str(corpus)], api)
+    if tally.indexed + tally.quarantined != len(lines):
+        raise CannotStart(f"Not every document could be indexed: {tally}")
 
 
 def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
