@@ -62,7 +62,7 @@ class Appwrite(Block):
     database: str = Field(
         default="",
         title="Database",
-        description="The database that questions and answers of the tenants above are mirrored to; empty: none is.",
+        description="The database that questions, answers and insights of these tenants are mirrored to, if any.",
     )
 
     async def call(self, work: Callable[["Client"], T], *, lane: Lane = DATA, token: str = "") -> T:

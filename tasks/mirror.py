@@ -1,4 +1,4 @@
-"""Questions and answers as apps built on Appwrite see them: rows of TablesDB that follow ours, by outbox.
+"""Questions, answers and insights as apps built on Appwrite see them: rows of TablesDB that follow ours, by outbox.
 
 Triggers write an entry for each change of a mirrored tenant, in its transaction; what is told is the state by then, so
 that entries may be told late, twice and in any order.
@@ -7,7 +7,7 @@ that entries may be told late, twice and in any order.
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -16,12 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from blocks import appwrite_rows
 from blocks.appwrite import Appwrite
 from blocks.appwrite_calls import AppwriteRefused
-from blocks.appwrite_rows import MirroredRow
+from blocks.appwrite_rows import MirroredGroup, MirroredRow
 from blocks.connections import appwrite, database
 from tasks import outbox
+from tasks.insights import read_insights
+
+if TYPE_CHECKING:
+    from appwrite.client import Client
 
 KIND = "mirror"
-TABLES = ("questions", "answers")
+TABLES = ("questions", "answers", "insights")
 AT_ONCE = 100
 
 SWITCH = text(
@@ -77,12 +81,21 @@ async def mirror_tenant(block: Appwrite, tenant_id: UUID) -> int:
             return 0
         changed = {UUID(payload["query"]) for payload in held.payloads.values()}
         teams = block.teams_of(await held.connection.scalar(NAME, {"tenant": tenant_id}) or "")
+        insights = await read_insights(held.connection, changed, tenant_id)
         for query_id, rows in (await _rows(held.connection, changed, tenant_id)).items():
+            found = MirroredGroup("insights", str(query_id), insights[query_id])
             with suppress(AppwriteRefused):
-                await block.call(partial(appwrite_rows.bring, database=block.database, rows=rows, teams=teams))
+                await block.call(partial(_bring, database=block.database, rows=rows, found=found, teams=teams))
                 held.delivered.update(_entries_of(query_id, held))
                 told += 1
     return told
+
+
+def _bring(
+    client: "Client", *, database: str, rows: Sequence[MirroredRow], found: MirroredGroup, teams: Sequence[str]
+) -> None:
+    appwrite_rows.bring(client, database, rows, teams)
+    appwrite_rows.bring_group(client, database, found, teams)
 
 
 def _entries_of(query_id: UUID, held: outbox.Held) -> list[UUID]:

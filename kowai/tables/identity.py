@@ -22,7 +22,7 @@ class Tenant(Row, table=True):
     mirrored: bool = Field(
         default=False,
         sa_column_kwargs={"server_default": text("false")},
-        description="Whether its questions and answers are told to Appwrite.",
+        description="Whether its questions, answers and insights are told to Appwrite.",
     )
     created_at: datetime | None = moment(nullable=False)
 

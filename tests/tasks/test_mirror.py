@@ -15,6 +15,9 @@ from blocks.appwrite import Appwrite
 from blocks.appwrite_calls import DATA
 from blocks.appwrite_project import apply
 from blocks.database import Database
+from kowai.types import Finding
+from tasks.feedback import give_feedback
+from tasks.findings import report_findings
 from tasks.hosting import erase_tenant, remove_files, suspend_tenant
 from tasks.mirror import mirror
 from tasks.receive import Inquiry, receive_query
@@ -88,6 +91,41 @@ async def test_questions_and_answers_appear_for_the_tenants_team_and_follow_ever
     assert await mirror() == 0
 
 
+def insights(server: AppwriteServer) -> dict[tuple[str, str | None], dict[str, Any]]:
+    return {(row["kind"], row["value"]): row for row in rows(server, "insights").values()}
+
+
+@pytest.mark.usefixtures("block")
+async def test_what_is_found_out_about_a_question_is_told_as_insights_that_go_with_it(
+    store: Database, tenant: UUID, server: AppwriteServer
+) -> None:
+    await mirror()
+    query = await receive_query(Inquiry("Who sells tea?"), tenant)
+    await run(store, tenant, ANSWER, tenant=tenant, query=query, text="Nothing says so.")
+    await run(store, tenant, "update answer set abstained = true where query_id = :id", id=query)
+    chosen = "update query set status = 'done', persona = 'analyst', routed_by = 'examples', routing_confidence = 0.75"
+    await run(store, tenant, chosen)
+    async with store.transaction(tenant) as connection:
+        seen = Finding(guard="injection", stage="input", kind="override", start=0, end=3, score=0.5, action="log")
+        await report_findings(connection, query, tenant, [seen])
+    await mirror()
+    told = insights(server)
+    assert set(told) == {("topic", "analyst"), ("gap", None), ("guard", "injection")}
+    assert {row["subject"] for row in told.values()} == {"Who sells tea?"}
+    assert told["topic", "analyst"]["confidence"] == 0.75
+    assert {row["about"] for row in told.values()} == {str(query)}
+    await give_feedback(query, tenant, tenant, "down", "It is in the price list.")
+    await mirror()
+    assert insights(server)["rating", "down"]["detail"] == "It is in the price list."
+    await give_feedback(query, tenant, tenant, "up", None)
+    await run(store, tenant, "delete from answer where query_id = :id", id=query)
+    await mirror()
+    assert set(insights(server)) == {("topic", "analyst"), ("guard", "injection"), ("rating", "up")}
+    await run(store, tenant, "delete from query where id = :id", id=query)
+    await mirror()
+    assert insights(server) == {}
+
+
 @pytest.mark.usefixtures("block")
 async def test_what_appwrite_misses_while_it_is_down_is_told_later_and_one_it_refuses_holds_up_no_other(
     store: Database, tenant: UUID, server: AppwriteServer
@@ -115,7 +153,9 @@ async def test_an_erased_tenant_leaves_no_row_there_even_if_appwrite_was_down(
 ) -> None:
     for number in range(30):
         await receive_query(Inquiry(f"Question {number}?"), tenant)
+    await run(store, tenant, "update query set routed_by = 'examples'")
     assert await mirror() == 30
+    assert len(rows(server, "insights")) == 30
     await suspend_tenant(tenant, suspended=True)
     server.status = 503
     await erase_tenant(tenant, requested_by=other_tenant, platform_id=other_tenant)
@@ -124,7 +164,7 @@ async def test_an_erased_tenant_leaves_no_row_there_even_if_appwrite_was_down(
     DATA._circuits.clear()
     await run(store, other_tenant, "update outbox set due_at = now() where kind = 'remove-tenant'")
     await remove_files(other_tenant)
-    assert rows(server, "questions") == {}
+    assert rows(server, "questions") == rows(server, "insights") == {}
 
 
 async def test_without_a_database_in_the_block_nothing_is_noted(
