@@ -23,6 +23,7 @@ from tasks.batches import Order, checked_personas
 from tasks.quote_aside import of_checks, of_questions
 from tasks.quote_load import asked_of, load_of, purse_of
 from tasks.quote_sums import Load, Sums, of_voice, speakers
+from tasks.quote_vectors import of_sentences
 from tasks.step import step
 from tasks.versions import live_versions
 
@@ -63,9 +64,9 @@ async def show_quote(quote: Quote) -> Quote:
 def of_answers(load: Load, names: Sequence[str], model: LanguageModel) -> list[Sums]:
     """Sum all calls by which these personas answer the questions.
 
-    The first target is expected, the dearest that may stand in for it is the worst case.
+    The first target is expected; at worst all that may stand in for each other are paid.
     """
-    aside = of_questions(load, model, len(names))
+    aside = [*of_questions(load, model, len(names)), *(of_sentences(name, load, model) for name in names)]
     if not model.targets:
         return aside
     first = speakers(names[0], load.asked)[0]

@@ -14,6 +14,7 @@ from kowai.reranking import most_searches, price_of
 from kowai.signatures import CheckSupport, StandaloneQuestion
 from kowai.versions import Answering
 from tasks.quote_sums import NOTHING, Load, Sums, expected, expected_output, worst
+from tasks.quote_vectors import of_search, plus
 from tasks.writing import MOST_CHECKED
 
 REPHRASED_TOKENS = 60
@@ -35,13 +36,18 @@ def of_checks(load: Load, chosen: Answering, model: LanguageModel) -> Sums:
 
 def of_questions(load: Load, model: LanguageModel, voices: int) -> list[Sums]:
     """Sum what questions take before anybody answers: paid once for each, or at worst once more for every persona."""
-    once = (_rephrased(load, model), _reranked(load, model))
+    once = (_rephrased(load, model), of_finding(load, model))
     return [
         each._replace(
             worst_tokens=each.worst_tokens * voices, worst=None if each.worst is None else each.worst * voices
         )
         for each in once
     ]
+
+
+def of_finding(load: Load, model: LanguageModel) -> Sums:
+    """Sum what finding the passages takes: the questions' vectors, and putting what was found in order."""
+    return plus(of_search(load, model), _reranked(load, model))
 
 
 def _rephrased(load: Load, model: LanguageModel) -> Sums:

@@ -27,9 +27,10 @@ from tasks.evaluations import DEFAULT_PERSONA, Trial, versions_of
 from tasks.judge import JUDGE, MOST_JUDGED, expected_of
 from tasks.policy import policy_of
 from tasks.quote import of_answers, quote_of
-from tasks.quote_aside import of_questions
+from tasks.quote_aside import of_finding
 from tasks.quote_load import asked_of, load_of
-from tasks.quote_sums import Load, Sums, expected, expected_output, worst
+from tasks.quote_sums import Load, Sums, expected, expected_output, speakers, worst
+from tasks.quote_vectors import of_likeness
 from tasks.step import step
 from tasks.suites import read_suite
 from tasks.versions import live_versions, slot_of
@@ -111,8 +112,11 @@ def _weighed(
         part = load._replace(questions=load.questions[begin : begin + len(cases)])
         begin += len(cases)
         sums += of_answers(part, [persona], model)
-        again = of_questions(part, model, 1)[-1]  # a ranking goes further down than the answer's
+        again = of_finding(part, model)  # a ranking goes further down than the answer's
         sums.append(again._replace(prompt=0, output=0, dollars=Decimal(0)))
+        answers = [case.answers for case in cases]
+        alike = [of_likeness(chosen, answers, part, model) for chosen in speakers(persona, part.asked)]
+        sums.append(max(alike, key=lambda one: one.worst_tokens))
         if judged and model.has_role(JUDGE):
             sums.append(_judged(cases, part, model, masks=masks))
     return sums

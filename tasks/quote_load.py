@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database, embedder, language_model
+from blocks.embedder import Embedder
 from blocks.price_table import embedding_price
 from kowai import quotes
 from kowai.extraction.answer import MODEL as EXTRACTIVE
@@ -18,7 +19,7 @@ from kowai.quoting import quoted_passages
 from kowai.types import Preferences, Value
 from tasks.policy import policy_of
 from tasks.preferences import read_preferences
-from tasks.quote_sums import Asked, Load, Past, Purse, fenced
+from tasks.quote_sums import Asked, Embedders, Load, Past, Purse, fenced
 from tasks.retrieve import find_passages
 from tasks.spaces import current_embedder
 from tasks.versions import answering_by
@@ -69,9 +70,23 @@ async def load_of(questions: Sequence[str], asked: Asked, *, most_passages: int 
         longest = list(await connection.scalars(LONGEST, values))
         past = await _past(connection, values)
         purse = await _purse(connection, values)
+    embedders = await _embedders(asked)
     sampled = await _sampled(questions, asked, k, longest) if model.targets else []
-    load = Load(asked, list(questions), sampled, longest, past, purse)
+    load = Load(asked, list(questions), sampled, longest, past, purse, embedders)
     return await asyncio.to_thread(_masked, load) if (await policy_of(tenant_id)).masks_prompts else load
+
+
+async def _embedders(asked: Asked) -> Embedders:
+    """Return the embedders that are paid; the space that questions are searched in is the same for all personas."""
+    on_trial = next(iter(asked.personas.values())).embedder
+    searching = await embedder(on_trial or await current_embedder())
+    return Embedders(_paid(searching), _paid(await embedder()))
+
+
+def _paid(block: Embedder) -> Embedder | None:
+    """Return a block that may cost something; what has no price and may not be asked without costs nothing."""
+    price = embedding_price(block)
+    return None if price == 0 or (price is None and not block.allow_unknown_price) else block
 
 
 async def purse_of(tenant_id: UUID) -> Purse:

@@ -20,7 +20,7 @@ from tasks.evaluations import Trial
 from tasks.metered import NO_MODEL
 from tasks.optimise import Wish, train_cases
 from tasks.quote import quote_of
-from tasks.quote_aside import of_questions
+from tasks.quote_aside import of_finding
 from tasks.quote_evaluation import bounded, weigh
 from tasks.quote_load import load_of
 from tasks.quote_sums import Sums
@@ -51,7 +51,7 @@ async def quote_optimisation(wish: Wish, tenant_id: UUID) -> Quote:
     once = _most_of_one(model.preferring(now.target).for_role(now.persona.role), limit)
     unknown = Sums(0, 0, None, 0, None if once is None else incumbent.items * once, once)
     candidate = incumbent._replace(sums=[*incumbent.sums, unknown])
-    ranked = of_questions(lessons, model, 1)[-1].worst
+    ranked = of_finding(lessons, model).worst
     worst = total([_searched(wish.limits, once), ranked, bounded(incumbent), bounded(candidate)])
     minutes, decided = wish.limits.minutes, incumbent.limits.minutes
     bounds = {"worst_dollars": worst, "worst_tokens": None, "dollars": None, "prompt_tokens": None}

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from blocks.embedder import Embedder
 from blocks.language_model import LanguageModel, Target
 from blocks.price_table import price_of
 from blocks.tokens import count_prompt
@@ -46,6 +47,13 @@ class Asked(NamedTuple):
     preferences: Preferences
 
 
+class Embedders(NamedTuple):
+    """Hold what embeds questions to find passages, and what embeds sentences to compare them; None costs nothing."""
+
+    searching: Embedder | None = None
+    comparing: Embedder | None = None
+
+
 class Load(NamedTuple):
     """Hold the questions of a batch, some of their passages and the longest that retrieval could ever bring."""
 
@@ -55,6 +63,7 @@ class Load(NamedTuple):
     longest: list[str]
     past: Past
     purse: Purse
+    embedders: Embedders
 
     def as_asked(self, model: str) -> list[int]:
         """Count each question's tokens in the words of whoever asks it."""
@@ -137,12 +146,13 @@ def expected(prompt: Sequence[str], added: Counts, output: int, target: Target) 
 def worst(
     prompt: Sequence[str], added: Counts, targets: Sequence[Target]
 ) -> tuple[int, Decimal | None, Decimal | None]:
-    """Return the most tokens and dollars that sending a prompt with each of what is added can take, whoever replies.
+    """Return the most tokens and dollars that sending a prompt with each of what is added can take.
 
-    The dollars are those of all calls and those of one.
+    Each target may be asked, bill what it was asked, and never be heard of. The dollars are those of all calls and
+    those of one.
     """
     each = [_worst(prompt, added(target.model), target) for target in targets]
-    return max(tokens for tokens, *_ in each), dearest([one[1] for one in each]), dearest([one[2] for one in each])
+    return sum(tokens for tokens, *_ in each), total([one[1] for one in each]), total([one[2] for one in each])
 
 
 def _worst(prompt: Sequence[str], counts: Sequence[int], target: Target) -> tuple[int, Decimal | None, Decimal | None]:

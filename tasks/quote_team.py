@@ -21,23 +21,27 @@ from tasks.compose import RESULTS_COUNT
 from tasks.consult import LONGEST_NOTE, LONGEST_RESULT, MOST_PASSAGES, described
 from tasks.draw_plan import LONGEST_MISTAKE, MOST_DRAFTS, check_planner, told_to_planner
 from tasks.quote import quote_of
-from tasks.quote_aside import of_checks, of_questions
+from tasks.quote_aside import of_checks, of_finding
 from tasks.quote_load import asked_of, load_of
-from tasks.quote_sums import UTF8_BYTES, Load, Sums, fenced, worst
+from tasks.quote_sums import NOTHING, UTF8_BYTES, Load, Sums, fenced, worst
+from tasks.quote_vectors import of_answer, of_search, plus
 from tasks.step import step
 from tasks.teams import Assignment, planned
 from tasks.tools import tools
 from tasks.tools.persona import PASSAGES
 from tasks.versions import live_versions
 
-ASKING = "persona"  # the tool that lets another persona answer
+ASKING, SEARCHING = "persona", "search"  # the tool that lets another persona answer, and the one that finds passages
 LABEL = 100  # characters before a result or a note: whose it is
 
 
 class Weight(NamedTuple):
-    """Hold what a step can take: putting passages in order, its answer, and each use of a tool."""
+    """Hold what a step can take: what a team's limit does not hold for, its answer, and each use of a tool.
 
-    ranking: Sums
+    That is putting passages in order, and an embedder that is paid.
+    """
+
+    aside: Sums
     answer: list[Sums]
     uses: list[list[Sums]]
 
@@ -62,12 +66,12 @@ async def quote_team(assignment: Assignment, tenant_id: UUID) -> Quote:
     uses = sorted((use for each in weighed for use in each.uses), key=_dollars, reverse=True)[: limits.iterations]
     calls = [one for each in (*uses, *(each.answer for each in weighed)) for one in each]
     calls += [] if plan else [_draft(load.questions[-1], model)] * MOST_DRAFTS
-    spent, rankings = total([one.worst for one in calls]), [each.ranking for each in weighed]
+    spent, aside = total([one.worst for one in calls]), [each.aside for each in weighed]
     if spent is not None and limits.dollars is not None:
         spent = min(spent, limits.dollars)
-    bounds = {"worst_dollars": total([spent, *(one.worst for one in rankings)]), "minutes": limits.seconds / 60}
+    bounds = {"worst_dollars": total([spent, *(one.worst for one in aside)]), "minutes": limits.seconds / 60}
     bounds |= {"prompt_tokens": None, "output_tokens": None, "dollars": None, "basis": "limits"}
-    quote = quote_of(len(weighed), [*calls, *rankings], load, model, speaker=steps[0].persona)
+    quote = quote_of(len(weighed), [*calls, *aside], load, model, speaker=steps[0].persona)
     return quote.model_copy(update=bounds)
 
 
@@ -84,13 +88,15 @@ def _any_steps() -> tuple[PlannedStep, ...]:
 
 
 def _weighed(step: PlannedStep, load: Load, place: int, model: LanguageModel) -> Weight:
-    chosen, load = load.asked.personas[step.persona], load._replace(questions=[load.questions[place]])
-    ranking = of_questions(load, model, 1)[-1]
+    chosen, question = load.asked.personas[step.persona], load.questions[-1]
+    load = load._replace(questions=[load.questions[place]])
+    aside = plus(of_finding(load, model), *_compared(chosen, question, load, model))
     if not model.targets:
-        return Weight(ranking, [], [])
+        return Weight(aside, [], [])
     block, check = model.preferring(chosen.target), of_checks(load, chosen, model)
     earlier = len(step.needs) * UTF8_BYTES * (LONGEST_RESULT + LABEL)
     iterations = step.limits.iterations if step.tools else 0
+    aside = plus(aside, *[_found(step, load, model)] * iterations)
     notes = iterations * UTF8_BYTES * (LONGEST_NOTE + LABEL)
     told_besides = earlier + notes
     instructions = (chosen.prompt.instructions or told_to(None).instructions) + RESULTS_COUNT
@@ -99,7 +105,23 @@ def _weighed(step: PlannedStep, load: Load, place: int, model: LanguageModel) ->
     use = [_call(_choosing(chosen, step, load), told_besides, load, block, chosen.persona.role)]
     if ASKING in step.tools:
         use += [check, max((_other(name, load, block) for name in personas()), key=lambda one: _dollars([one]))]
-    return Weight(ranking, [answer, check], [use] * iterations)
+    return Weight(aside, [answer, check], [use] * iterations)
+
+
+def _compared(chosen: Answering, question: str, load: Load, model: LanguageModel) -> list[Sums]:
+    """Return what it takes to hold an answer against the passages; one is extracted for the team's question too."""
+    widest = chosen.model_copy(update={"retrieval": chosen.retrieval.model_copy(update={"passages": MOST_PASSAGES})})
+    asked = [load] if model.targets else [load, load._replace(questions=[question])]
+    return [of_answer(widest, each, model) for each in asked]
+
+
+def _found(step: PlannedStep, load: Load, model: LanguageModel) -> Sums:
+    """Return what an embedder takes at most for one use of the step's tools."""
+    load = load._replace(questions=[LONGEST * "\U0001f375"])
+    if ASKING not in step.tools:
+        return of_search(load, model) if SEARCHING in step.tools else NOTHING
+    others = [of_answer(Answering(persona=persona), load, model) for persona in personas().values()]
+    return plus(of_search(load, model), max(others, key=lambda one: one.worst_tokens))
 
 
 def _call(prompt: Sequence[str], besides: int, load: Load, block: LanguageModel, role: str) -> Sums:

@@ -1,9 +1,11 @@
 """Choose who answers a question that was put to nobody in particular."""
 
+import asyncio
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -24,6 +26,7 @@ from tasks.step import step
 UNROUTED = "assistant"  # where nobody can be chosen
 
 _routers: dict[Space, Router] = {}
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class Routing(NamedTuple):
@@ -62,10 +65,16 @@ async def nearest_persona(message: str, tenant_id: UUID, query_id: UUID | None =
     """Choose by how the personas' examples lie around the message."""
     vector, space = await question_vector(message, tenant_id, query_id=query_id)
     if space not in _routers:
-        examples = [(name, example) for name, persona in personas().items() for example in persona.examples]
-        labels, texts = zip(*examples, strict=True)
-        _routers[space] = Router.fit(labels, await kept_vectors(texts, space, tenant_id))
+        async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if space not in _routers:  # who waited here has not to pay for the examples as well
+                _routers[space] = await _router(space, tenant_id)
     return _routers[space].choose(vector)
+
+
+async def _router(space: Space, tenant_id: UUID) -> Router:
+    examples = [(name, example) for name, persona in personas().items() for example in persona.examples]
+    labels, texts = zip(*examples, strict=True)
+    return Router.fit(labels, await kept_vectors(texts, space, tenant_id))
 
 
 async def _ask_model(message: str, tenant_id: UUID, query_id: UUID) -> Reply | None:

@@ -1,7 +1,7 @@
 """A quote is an upper bound of all that is reserved, with every call beside the answers switched on."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from blocks import connections, reranker
 from blocks.connections import Known
 from blocks.database import Database
+from blocks.embedder import Embedder
 from blocks.language_model import LanguageModel
 from flows.evaluate import evaluate
 from flows.ingest import ingest_stored
@@ -25,7 +26,9 @@ from kowai.question_sets import read_rows
 from kowai.settings import settings
 from kowai.suites import Limits
 from kowai.teams.plan import TeamLimits
+from tasks import metered_embedder
 from tasks.batches import Order, receive_batch
+from tasks.bought_vectors import BoughtVectors
 from tasks.evaluations import Trial
 from tasks.optimise import Wish, receive_optimisation
 from tasks.policy import switch_guard
@@ -42,7 +45,7 @@ from tasks.versions import receive_version
 from tests.flows.conftest import rows
 from tests.flows.test_evaluate import evaluated, stored
 from tests.flows.test_run_team import run
-from tests.model_server import Act, ModelServer
+from tests.model_server import Act, ModelServer, serving
 from tests.rerank_server import RerankServer, serving_reranker
 
 TEAS = {
@@ -132,6 +135,34 @@ async def priced(
     configure(monkeypatch, targets=targets, check_support=True, rerankers=[reranker])
     model_server.default = Act(content=EVERYTHING)
     return teas
+
+
+@pytest.fixture
+def buying(model_server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let vectors cost much, and nothing be kept of them."""
+    monkeypatch.setattr(metered_embedder, "_bought", BoughtVectors(most_bytes=0))
+    monkeypatch.setattr("tasks.route._routers", {})
+    block = model_server.embedder(price="1000")
+    monkeypatch.setitem(connections._known, Embedder, Known(block, time.monotonic() + 1e6))  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.fixture
+def bought(buying: None, priced: UUID, model_server: ModelServer, database_url: str) -> UUID:
+    """Let nobody say what anything used, which counts as the worst, and begin with nothing spent."""
+    model_server.default = Act(content=EVERYTHING, usage=None)
+    with psycopg.connect(database_url) as owner:
+        owner.execute("truncate model_call")
+    return priced
+
+
+async def spent_by(work: Awaitable[Any], url: str) -> tuple[Decimal, Decimal]:
+    """Return what something spent in all, and on vectors."""
+    of_vectors = "coalesce(sum(charged) filter (where role = 'embed'), 0) as embedded"
+    sums = f"select coalesce(sum(charged), 0) as spent, {of_vectors} from model_call"
+    (before,) = rows(url, sums)
+    await work
+    (after,) = rows(url, sums)
+    return after["spent"] - before["spent"], after["embedded"] - before["embedded"]
 
 
 def taken(url: str) -> Any:
@@ -241,6 +272,47 @@ async def test_a_quote_covers_a_team_with_its_planner_and_every_use_of_its_tools
     assert within
     assert quote.worst_dollars
     assert within < quote.worst_dollars
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+async def test_quotes_cover_an_embedder_that_is_paid(
+    bought: UUID, database_url: str, speaks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not speaks:
+        configure(monkeypatch)
+    several = "Green tea? And how long is black tea steeped, and how many islands are there?"
+    set_id = await receive_question_set("a set", read_rows([several, LONG]).questions, bought)
+    batch = Order(set_id, ["auto", "assistant"])
+    suite_id = await stored(CASES, bought)
+    limits = TeamLimits(dollars=Decimal("0.01"), iterations=5)
+    plan = {"steps": STEPS, "limits": limits.model_dump()}
+    team = Assignment("How long is tea steeped?", plan, limits)
+    quotes = [await quote_batch(batch, bought), await quote_evaluations([Trial(suite_id)], bought)]
+    quotes.append(await quote_team(team, bought))
+
+    async def run_all() -> AsyncIterator[tuple[Decimal, Decimal]]:
+        batch_id = await receive_batch(batch, bought)
+        with traced():
+            yield await spent_by(run_batch.fn(batch_id, bought), database_url)
+        yield await spent_by(evaluated(suite_id, bought), database_url)
+        yield await spent_by(run(plan, bought, team.question, limits=limits), database_url)
+
+    taken = [each async for each in run_all()]
+    assert all(embedded > 0 for _, embedded in taken)
+    assert all(spent <= quote.worst_dollars for quote, (spent, _) in zip(quotes, taken, strict=True))
+
+
+async def test_a_quote_covers_models_that_are_paid_and_never_heard_of(
+    priced: UUID, database_url: str, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as silent:
+        silent.default = Act(cut=True)
+        targets = [silent.target("silent", price="30"), model_server.target("careful", price="30")]
+        configure(monkeypatch, targets=targets)
+        model_server.default = Act(content=EVERYTHING, usage=None)
+        quote, spent = await quoted_and_reserved(["Green tea?"], ["assistant"], priced, database_url)
+    (lost,) = rows(database_url, "select sum(charged) as charged from model_call where cause = 'no_reply'")
+    assert 0 < lost["charged"] < spent["charged"] <= quote.worst_dollars
 
 
 async def test_an_unknown_price_makes_every_quote_unknown_and_is_said(

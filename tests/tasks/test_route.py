@@ -1,12 +1,17 @@
 """A question that the examples are unsure about is put to the model, whose failure costs nobody an answer."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from blocks import connections
+from blocks.connections import Known
 from blocks.database import Database
+from blocks.embedder import Embedder
 from deployments.shim.answers import read_answer
 from tasks import route as routing
 from tasks.admit import admit
@@ -70,3 +75,13 @@ async def test_a_model_that_is_no_help_leaves_the_examples_choice(
     assert by == "examples"
     assert confidence is not None
     assert confidence < 0.6
+
+
+async def test_examples_are_paid_once_by_questions_that_come_together(
+    store: Database, tenant: UUID, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = Known(model.embedder(price="1", batch_size=2048, model="examples"), time.monotonic() + 1e6)
+    monkeypatch.setitem(connections._known, Embedder, block)
+    model.default = Act(delay=0.2)
+    await asyncio.gather(*(routing.nearest_persona(f"Question {n}?", tenant) for n in range(4)))
+    assert sorted(len(texts) > 1 for texts in model.embedded) == [False] * 4 + [True]
