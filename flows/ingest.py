@@ -7,18 +7,18 @@ from uuid import UUID
 
 from prefect import flow
 
-from kowai.batching import FIRST, batch_of
+from kowai.batching import FIRST, batch_of, portions
 from kowai.errors import KowaiError, NotFound
 from tasks.accept import accept
 from tasks.bury import bury
-from tasks.claim import at_work, claim
+from tasks.claim import Item, at_work, claim
 from tasks.duplicates import compare_documents
 from tasks.embed import embed_chunks
 from tasks.forget import forget
 from tasks.index import index
 from tasks.inspect import inspect_documents
 from tasks.progress import begin_progress, show_progress
-from tasks.read import read
+from tasks.read import Reading, read
 from tasks.receive import find_tenant, receive_ingestion
 from tasks.remove import remove_originals
 from tasks.report import report_ingestion
@@ -65,15 +65,25 @@ async def _work_through(ingestion_id: UUID, tenant_id: UUID, bar: UUID | None) -
     size = FIRST
     while items := await claim(ingestion_id, tenant_id, size):
         try:
-            readings = await inspect_documents(await read(items, tenant_id), tenant_id)
-            while not await index(readings, await embed_chunks(readings, tenant_id), tenant_id):
-                pass  # the vector space was switched meanwhile
-            size = batch_of([len(reading.chunks) for reading in readings])
+            readings = await read(items, tenant_id)
+            chunks = [len(reading.chunks) for reading in readings]
+            for portion in portions(chunks):
+                await _make_findable(items[portion], readings[portion], tenant_id)
+            size = batch_of(chunks)
             await compare_documents(tenant_id, items=[item.id for item in items])
         except KowaiError as error:
             await bury(items, error, tenant_id)
         if bar:
             await show_progress(bar, ingestion_id, tenant_id)
+
+
+async def _make_findable(items: Sequence[Item], readings: Sequence[Reading], tenant_id: UUID) -> None:
+    try:
+        readings = await inspect_documents(readings, tenant_id)
+        while not await index(readings, await embed_chunks(readings, tenant_id), tenant_id):
+            pass  # the vector space was switched meanwhile
+    except KowaiError as error:
+        await bury(items, error, tenant_id)
 
 
 async def _let_go(ingestion_id: UUID, tenant_id: UUID) -> None:

@@ -18,6 +18,7 @@ from blocks.database import Database
 from blocks.embedder import Embedder, Purpose
 from deployments.shim.ledgers import Ledger, read_ledger
 from flows.ingest import ingest_stored
+from kowai import batching
 from kowai.errors import InvalidInput, Unavailable
 from kowai.settings import settings
 from kowai.tables.ingestion import IngestionItem
@@ -122,6 +123,28 @@ async def test_reading_again_costs_nothing_and_a_change_is_a_new_version(
     assert (changed.unchanged, changed.indexed) == (1, 1)
     (passage, *_) = await find_passages("green bananas", tenant, k=1, filters={})
     assert (passage.version, passage.text) == (2, "Bananas are green at first.")
+
+
+async def test_what_cannot_be_embedded_takes_no_long_document_with_it_that_was_claimed_with_it(
+    store: Database, tenant: UUID, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "TOGETHER", 1)
+    embed = Embedder.embed
+
+    async def choosy(self: Embedder, texts: list[str], *, purpose: Purpose, **asker: Any) -> Any:
+        if "not this" in texts[0]:
+            raise InvalidInput("The embedder does not like it.")
+        return await embed(self, texts, purpose=purpose, **asker)
+
+    monkeypatch.setattr(Embedder, "embed", choosy)
+    for name, words in (("a", "Apples are red."), ("b", "But not this."), ("c", "Cherries are sweet.")):
+        (folder / f"{name}.md").write_text(words)
+    ledger = await ingested(tenant, folder)
+    assert {Path(item.uri).name: item.state for item in ledger.items} == {
+        "a.md": "indexed",
+        "b.md": "dead",
+        "c.md": "indexed",
+    }
 
 
 async def test_each_line_of_a_file_of_records_is_a_document(store: Database, tenant: UUID, folder: Path) -> None:
