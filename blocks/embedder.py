@@ -153,11 +153,21 @@ class Embedder(Block):
 
         Raises EmbedderFailed, EmbedderRefused or Misconfigured.
         """
-        asked, space, remote = self.prefixed(texts, purpose), self.space, self.provider == "openai"
-        size = self.batch_size if remote else LOCAL_BATCH
-        embed = self._vectors if remote else partial(_compute, self._folder(), purpose, asker)
+        if self.provider == "openai":
+            return (await self.embed_counted(texts, purpose)).vectors
+        asked, space, size = self.prefixed(texts, purpose), self.space, LOCAL_BATCH
+        embed = partial(_compute, self._folder(), purpose, asker)
         rows = [await embed(asked[start : start + size]) for start in range(0, len(asked), size)]
         return np.concatenate(rows) if rows else np.zeros((0, space.dimensions), np.float32)
+
+    async def embed_counted(self, texts: Sequence[str], purpose: Purpose) -> Embedded:
+        """Return an endpoint's vectors with the tokens it reports, None where it does not. Raises as `embed` does."""
+        asked, nothing = self.prefixed(texts, purpose), np.zeros((0, self.space.dimensions), np.float32)
+        replies = [await self.ask(asked[at : at + self.batch_size]) for at in range(0, len(asked), self.batch_size)]
+        counts = [reply.tokens for reply in replies]
+        known = [count for count in counts if count is not None]
+        rows = np.concatenate([nothing, *(reply.vectors for reply in replies)])
+        return Embedded(rows, sum(known) if len(known) == len(counts) else None)
 
     def prefixed(self, texts: Sequence[str], purpose: Purpose) -> list[str]:
         """Return the texts as the model gets them."""
@@ -169,9 +179,6 @@ class Embedder(Block):
         url, key = f"{self.endpoint.rstrip('/')}/embeddings", self.api_key.get_secret_value()
         settings = (self.space.dimensions, self.ask_for_dimensions, self.timeout_seconds)
         return await Endpoint(url, self.model, key, *settings).embed(texts)
-
-    async def _vectors(self, texts: Sequence[str]) -> Vectors:
-        return (await self.ask(texts)).vectors
 
     async def read(self, question: str, sentences: Sequence[str], tenant_id: UUID) -> list[Encoded] | None:
         """Return vectors with the states of tokens, the question's first; two processors share the sentences.

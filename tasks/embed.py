@@ -58,7 +58,8 @@ async def _bought(
 ) -> tuple[metered.Vectors, Space]:
     """Return the vectors of texts by their digests, on the account of the items whose they are."""
     shares = Counter(owners[digest] for digest in new)
-    return await metered.embed(list(new.values()), tenant_id, purpose="document", block=block, shares=shares)
+    found = await metered.embed(list(new.values()), tenant_id, purpose="document", block=block, shares=shares)
+    return found.vectors, found.space
 
 
 async def _known(

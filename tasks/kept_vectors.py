@@ -24,7 +24,7 @@ async def kept_vectors(texts: Sequence[str], space: Space, tenant_id: UUID) -> m
         kept = np.load(path, allow_pickle=False)
         if kept.shape == (len(texts), space.dimensions):
             return kept
-    vectors, _ = await metered.embed(texts, tenant_id, purpose="document")
+    vectors = (await metered.embed(texts, tenant_id, purpose="document")).vectors
     with suppress(OSError):  # without room on the disk they are computed again
         _publish(vectors, path)
     return vectors

@@ -38,6 +38,17 @@ NOBODY: Mapping[UUID, int] = {}
 NO_MODEL = "No language model is configured: add a target to the block kowai-language-model/kowai."
 
 
+class Embedding(NamedTuple):
+    """Hold one L2-normalised vector a text, shape (n, dimensions), their space and the tokens that were counted.
+
+    Tokens are what an endpoint reports: none of a text whose vector was paid for before; None where it does not say.
+    """
+
+    vectors: Vectors
+    space: Space
+    tokens: int | None = None
+
+
 class Ranked(NamedTuple):
     """Hold the relevance of documents by their index, and the call that was paid for it."""
 
@@ -53,8 +64,8 @@ async def embed(
     block: str = NAME,
     query_id: UUID | None = None,
     shares: Mapping[UUID, int] = NOBODY,
-) -> tuple[Vectors, Space]:
-    """Return one L2-normalised vector a text, shape (n, dimensions), by the embedder block, and their space.
+) -> Embedding:
+    """Return the vectors of texts by the embedder block.
 
     Another machine's model gets texts without personal data, as the policy block says for all tenants, and is paid on
     this tenant's account. `shares` counts the texts of each item or document that is indexed: no request's limit holds
@@ -63,14 +74,15 @@ async def embed(
     model = await embedder(block)
     if model.provider != "openai":
         asker = tenant_id if purpose == "query" else None
-        return await model.embed(texts, purpose=purpose, asker=asker), model.space
+        return Embedding(await model.embed(texts, purpose=purpose, asker=asker), model.space)
     if (await policy()).rules().masks_prompts:
         texts = [Masking().mask(text) for text in texts]
     if not (price := embedding_price(model)) and price is not None:
-        return await model.embed(texts, purpose=purpose), model.space
+        reply = await model.embed_counted(texts, purpose)
+        return Embedding(reply.vectors, model.space, reply.tokens)
     account = Purpose(tenant_id, query_id, _flow(), "index" if shares else "embed")
     call = EmbedCall(model, price, await language_model(), account)
-    return await call.vectors(model.prefixed(texts, purpose), shares), model.space
+    return Embedding(await call.vectors(model.prefixed(texts, purpose), shares), model.space, call.tally.tokens)
 
 
 def states_for(tenant_id: UUID) -> Read:

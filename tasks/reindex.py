@@ -168,7 +168,7 @@ async def _recalls(asked: Sequence[Asked], tenant_id: UUID, space: StoredSpace, 
     """Return the recall of each question; nothing when the space's embedder is out of order."""
     questions = [one.question for one in asked]
     try:
-        vectors, _ = await metered.embed(questions, tenant_id, purpose="query", block=space.embedder)
+        vectors, *_ = await metered.embed(questions, tenant_id, purpose="query", block=space.embedder)
     except KowaiError:
         if trial:
             raise

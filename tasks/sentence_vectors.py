@@ -11,6 +11,6 @@ def sentence_vectors_for(tenant_id: UUID, query_id: UUID | None = None) -> Embed
     """Return what gives the sentences of a question's answer their vectors."""
 
     async def embed(texts: Sequence[str]) -> metered.Vectors:
-        return (await metered.embed(texts, tenant_id, purpose="document", query_id=query_id))[0]
+        return (await metered.embed(texts, tenant_id, purpose="document", query_id=query_id)).vectors
 
     return embed

@@ -58,7 +58,7 @@ async def embedded(rows: list[Any], space: StoredSpace, tenant_id: UUID) -> list
     """Return each chunk's vector. Raises SpaceMismatch when the embedder is of another space."""
     texts = [embedded_text(known_as(row.title, row.external_id), row) for row in rows]
     shares = Counter[UUID](row.document_id for row in rows)
-    vectors, made = await metered.embed(texts, tenant_id, purpose="document", block=space.embedder, shares=shares)
+    vectors, made, _ = await metered.embed(texts, tenant_id, purpose="document", block=space.embedder, shares=shares)
     if made != space.space:
         raise SpaceMismatch(
             f"The embedder block '{space.embedder}' now makes vectors of {made.model} ({made.dimensions} dimensions), "

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from deployments.logs import configure
 from deployments.shim.console import LoginFirst
-from kowai.errors import KowaiError
+from kowai.errors import BudgetExhausted, KowaiError, PriceUnknown
 from kowai.limits import LimitReached
 
 log = structlog.get_logger()
@@ -22,9 +22,19 @@ def body(code: str, message: str, status: int, param: str | None = None) -> dict
     return {"error": {"code": code, "message": message, "type": kind, "param": param}}
 
 
+def _is_openais(request: Request) -> bool:
+    return request.url.path.startswith("/v1/")
+
+
 def _status(request: Request, status: int) -> int:
     """Return the status as the door's own clients know it: OpenAI says 400 where we say 422."""
-    return 400 if status == 422 and request.url.path.startswith("/v1/") else status
+    return 400 if status == 422 and _is_openais(request) else status
+
+
+def _out_of_quota(error: BudgetExhausted) -> Response:
+    """Say that the money is used up as OpenAI does, whose clients are told not to try again at once."""
+    told = {"code": "insufficient_quota", "message": error.sentence, "type": "insufficient_quota", "param": None}
+    return JSONResponse({"error": told}, 429, headers={"x-should-retry": "false"})
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -42,6 +52,8 @@ async def _known(request: Request, error: Exception) -> Response:
         log.error("request failed", code=error.code, operator=error.operator)
     if isinstance(error, LoginFirst):
         return RedirectResponse(error.place, 303)
+    if _is_openais(request) and isinstance(error, BudgetExhausted) and not isinstance(error, PriceUnknown):
+        return _out_of_quota(error)
     status = _status(request, error.http_status)
     told = body(error.code, error.sentence, status, getattr(error, "param", None))
     return JSONResponse(told, status, headers=_headers(error))

@@ -1,11 +1,16 @@
 """OpenAI's own client holds a cited conversation with KowAI."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 
 import httpx
 import openai
 import pytest
 
+from blocks import connections
+from blocks.embedder import Embedder
+from tasks import metered_embedder
+from tasks.bought_vectors import BoughtVectors
 from tests.deployments.conftest import TEA, Shim
 from tests.model_server import Act, ModelServer
 
@@ -108,6 +113,46 @@ async def test_embeddings_have_the_stores_dimensions_and_count_their_tokens(
     assert [len(item.embedding) for item in reply.data] == [384, 384]
     assert lengths == pytest.approx([1.0, 1.0], abs=1e-3)
     assert reply.usage.prompt_tokens == reply.usage.total_tokens > 0
+
+
+@pytest.fixture
+def embed_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Embedder], None]:
+    """Return a function that configures an embedder, in whose space the shim's store then is."""
+
+    def configure(block: Embedder) -> None:
+        monkeypatch.setattr(metered_embedder, "_bought", BoughtVectors())
+        known = connections.Known(block, time.monotonic() + 3600)
+        monkeypatch.setitem(connections._known, Embedder, known)
+
+    return configure
+
+
+@pytest.mark.parametrize("price", ["0", "1000"])
+async def test_vectors_of_an_endpoint_come_with_the_usage_that_it_reports(
+    client: openai.AsyncOpenAI, embed_by: Callable[[Embedder], None], model_server: ModelServer, price: str
+) -> None:
+    embed_by(model_server.embedder(price=price, batch_size=2))
+    model_server.default = Act(usage={"prompt_tokens": 7, "total_tokens": 7})
+    reply = await client.embeddings.create(model="any", input=["one", "two", "three"])
+    assert [len(item.embedding) for item in reply.data] == [64] * 3
+    assert reply.usage.prompt_tokens == reply.usage.total_tokens == 14
+    assert model_server.embedded == [["one", "two"], ["three"]]
+    model_server.default = Act(usage=None)
+    assert (await client.embeddings.create(model="any", input="four")).usage is None
+
+
+async def test_vectors_that_cannot_be_paid_are_refused_as_openai_does(
+    client: openai.AsyncOpenAI,
+    embed_by: Callable[[Embedder], None],
+    use: Callable[..., None],
+    model_server: ModelServer,
+) -> None:
+    embed_by(model_server.embedder(price="1000"))
+    use(daily_limit="0.01")
+    with pytest.raises(openai.RateLimitError, match="more than is left of today's") as refused:
+        await client.with_options(max_retries=2).embeddings.create(model="any", input="one")
+    assert (refused.value.code, refused.value.type, refused.value.param) == (*["insufficient_quota"] * 2, None)
+    assert model_server.embedded == []
 
 
 async def test_vectors_of_another_length_are_refused(client: openai.AsyncOpenAI) -> None:

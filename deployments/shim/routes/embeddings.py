@@ -37,7 +37,11 @@ class Embeddings(BaseModel):
 
 @router.post("/embeddings")
 async def embed(wanted: Embeddings, caller: Embedder) -> dict[str, Any]:
-    """Return one vector a text, in order."""
+    """Return one vector a text, in order.
+
+    `usage` is what the model read: an endpoint of your own or a paid one reports it, and what the tenant bought before
+    is not read again. It is null where an endpoint does not say.
+    """
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
     if len(texts) > MOST_TEXTS:
         raise InvalidInput(f"At most {MOST_TEXTS:,} texts may be embedded at once.")
@@ -45,10 +49,10 @@ async def embed(wanted: Embeddings, caller: Embedder) -> dict[str, Any]:
     model = await embedder(block)
     if wanted.dimensions not in (None, model.space.dimensions):
         raise OtherDimensions(f"The vectors have {model.space.dimensions} dimensions and cannot be shortened.")
-    vectors, space = await metered.embed(texts, caller.tenant_id, purpose="document", block=block)
+    vectors, space, counted = await metered.embed(texts, caller.tenant_id, purpose="document", block=block)
     encode = _as_base64 if wanted.encoding_format == "base64" else np.ndarray.tolist
     data = [{"object": "embedding", "index": n, "embedding": encode(row)} for n, row in enumerate(vectors)]
-    tokens = await model.count_tokens(texts)
+    tokens = await model.count_tokens(texts) if counted is None else counted
     usage = None if tokens is None else {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "model": space.model, "data": data, "usage": usage}
 
