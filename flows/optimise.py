@@ -68,6 +68,6 @@ async def run_optimisation(optimisation_id: UUID, tenant_id: UUID) -> Any:
         return end
     found = await improve(optimisation_id, tenant_id)
     if found is None:
-        return Completed(name="No gain", message="No prompt was better than today's: see the optimisation's artifact.")
+        return Completed(name="No gain", message="There is no better prompt: the optimisation says why.")
     await receive_promotion(found.version_id, found.suite_id, tenant_id, optimisation_id, held_out=True)
     return await run_promotion.fn(optimisation_id, tenant_id)

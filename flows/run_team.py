@@ -93,7 +93,9 @@ async def _work(team_id: UUID, tenant_id: UUID) -> Ending:
     try:
         course = await chart_course(team_id, tenant_id)
     except Exception as error:
-        await fail_team(team_id, tenant_id, error)
+        ended = await fail_team(team_id, tenant_id, error)
+        if ended.status == "refused":
+            return ended
         raise
     await _follow(course, tenant_id)
     return await conclude_team(team_id, tenant_id)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from blocks.connections import database
 from blocks.language_model import LanguageModel
 from kowai.errors import BudgetExhausted, Unavailable
+from kowai.standing import was_opened
 from kowai.types import Usage
 from tasks import spending_sql, spool
 from tasks.spool import Settlement
@@ -83,6 +84,7 @@ async def open_call(digest: str, purpose: Purpose, ahead: Ahead | None = None) -
     """Open a call, or wait for the identical one that is under way and return its reply: it is paid once.
 
     What `ahead` holds is reserved by the same statement, unless that is over a limit: then nothing is reserved yet.
+    Raises AccessEnded.
     """
     if ahead is not None and purpose.allows(ahead.amount) and (opened := await _open_reserved(digest, purpose, ahead)):
         return opened
@@ -117,10 +119,9 @@ async def _open_reserved(digest: str, purpose: Purpose, ahead: Ahead) -> Opened 
                 done: Any = await spending_sql.OPEN_RESERVED.row(connection, row)
                 if done.opened and not done.counted:
                     raise Overtaken
-                return opened if done.opened else None
+                return opened if was_opened(done) else None
             opening = spending_sql.OPEN_RESERVED.later(connection, row)
-        done = await opening.fetchone()
-        return opened if done.opened else None
+        return opened if was_opened(await opening.fetchone()) else None
     return None
 
 
@@ -129,7 +130,7 @@ async def _open_or_find(digest: str, purpose: Purpose) -> Any:
     call_id, key = uuid4(), {"tenant": purpose.tenant_id, "digest": digest}
     row = key | {"id": call_id, "query_id": purpose.query_id, "flow": purpose.flow, "role": purpose.role}
     async with (await database()).transaction(purpose.tenant_id) as connection:
-        if await connection.scalar(spending_sql.OPEN, row):
+        if was_opened((await connection.execute(spending_sql.OPEN, row)).one()):
             return Opened(call_id)
         found = (await connection.execute(spending_sql.FIND, key)).one_or_none()
         if found is None or found.state == "reserved":

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import bindparam, exists, func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
@@ -16,7 +16,9 @@ from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.guards import Content
 from kowai.policies import ADMITTED, GuardPolicy, inspect
-from kowai.tables.identity import Tenant
+from kowai.standing import SENTENCE as GIVEN_UP
+from kowai.standing import AccessEnded
+from kowai.tables.identity import ApiKey, Tenant, UserAccount
 from kowai.tables.knowledge import EmbeddingSpace
 from kowai.tables.queries import Query
 from kowai.tables.versions import LiveSetting
@@ -29,6 +31,7 @@ from tasks.step import step
 
 ANSWERED = Verdict(allowed=False, code="already_answered", sentence="This question has been answered already.")
 SUSPENDED = Verdict(allowed=False, code="tenant_suspended", sentence="This tenant is suspended.")
+ENDED = Verdict(allowed=False, code=AccessEnded.code, sentence=GIVEN_UP)
 PASSED_OVER = Verdict(allowed=False, code=LAPSED, sentence=SENTENCE)
 
 NAMES = (
@@ -49,7 +52,7 @@ class Admission(NamedTuple):
 
 @step
 async def admit(query_id: UUID, tenant_id: UUID) -> Admission:
-    """Mark the question as running unless it is answered, its tenant suspended or a guard against it.
+    """Mark the question as running unless it is answered, its tenant or asker shut out or a guard against it.
 
     A turn of a conversation is admitted when the turns before it have ended. Raises NotFound.
     """
@@ -74,6 +77,8 @@ async def _look(query_id: UUID, tenant_id: UUID, policy: GuardPolicy) -> Admissi
             return Admission(PASSED_OVER, question)
         if row.suspended:
             return Admission(SUSPENDED, question)
+        if row.shut_out:
+            return Admission(ENDED, question)
         if row.ahead and question.conversation_id and question.turn:
             await pass_over(connection, tenant_id, question.conversation_id, question.turn)
             return int(row.ahead)
@@ -103,6 +108,9 @@ def _statement() -> Compiled:
     experiments = running_experiments().label("experiments")
     space = select(col(EmbeddingSpace.embedder)).where(col(EmbeddingSpace.state) == "current").scalar_subquery()
     settings = (col(Query.pins), live.label("live"), experiments, col(Query.asked_by), space.label("embedder"))
+    revoked = exists().where(col(ApiKey.id) == col(Query.asked_by), col(ApiKey.revoked_at).is_not(None))
+    disabled = exists().where(col(UserAccount.id) == col(Query.asked_by), col(UserAccount.disabled_at).is_not(None))
+    settings += ((revoked | disabled).label("shut_out"),)
     state = (col(Query.status), col(Query.refusal), suspended, turns_ahead().label("ahead"), *settings)
     found = sqlalchemy.select(*UNDERSTOOD, *state).where(col(Query.id) == bindparam("query"))
     return Compiled(found.with_for_update())

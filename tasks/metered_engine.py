@@ -20,6 +20,7 @@ from blocks.price_table import price_of
 from blocks.tokens import count_prompt
 from kowai.errors import KowaiError, PriceUnknown
 from kowai.pricing import FREE, cost, worst_case
+from kowai.standing import AccessEnded
 from kowai.types import Usage
 from tasks import accounts, spool
 from tasks.accounts import Ahead, Purpose, Stored
@@ -141,7 +142,11 @@ class Call:
         first = self._engine.first
         amount = self._worst_case(first, self._request)
         ahead = None if amount is None else Ahead(first, amount, self._engine.model)
-        opened = await accounts.open_call(digest, self._engine.purpose, ahead)
+        try:
+            opened = await accounts.open_call(digest, self._engine.purpose, ahead)
+        except AccessEnded as ended:
+            self._engine.refusal = ended
+            raise
         self.id, self._ahead = opened.call_id, ahead if opened.is_reserved else None
         return opened.stored
 

@@ -26,6 +26,7 @@ from kowai.optimisation import (
     is_telling,
 )
 from kowai.optimisers import optimiser_named
+from kowai.standing import AccessEnded
 from kowai.suites import Case, Limits
 from kowai.tables.versions import Optimisation
 from kowai.versions import PromptSetting
@@ -109,6 +110,9 @@ async def improve(optimisation_id: UUID, tenant_id: UUID) -> Improved | None:
     purse = Purse(Limits.model_validate(row.limits))
     try:
         best = await search(lessons, now, row, purse)
+    except AccessEnded as ended:
+        await _end(optimisation_id, tenant_id, outcome="refused", sentence=ended.sentence)
+        return None
     except KowaiError as error:
         if not error.retryable:
             await _end(optimisation_id, tenant_id, outcome="broken", sentence=error.sentence)

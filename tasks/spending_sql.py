@@ -8,13 +8,29 @@ from kowai import erasure
 LEASE_SECONDS = 60  # the intervals below
 SHARE = Compiled(text(erasure.SHARE))
 
+# Whether the one who asked for it still may: a call may come long after the request that led to it.
+STANDS = """
+standing as (
+  select not exists (
+    select from (
+      select asked_by from query where id = cast(:query_id as uuid)
+      union all select asked_by from team where id = cast(:query_id as uuid)
+      union all select requested_by from optimisation where id = cast(:query_id as uuid)
+    ) asker (id)
+    where exists (select from api_key k where k.id = asker.id and k.revoked_at is not null)
+      or exists (select from user_account u where u.id = asker.id and u.disabled_at is not null)
+  ) as stands
+)
+"""
+
 # Counts the call in before it may cost anything; an identical live one makes this insert nothing.
-OPEN = text("""
-with opened as (
+OPEN = text(f"""
+with {STANDS}, opened as (
   insert into model_call
     (id, tenant_id, request_hash, query_id, flow, role, state, day, leased_until, reserved, fallback)
-  values (:id, :tenant, :digest, :query_id, :flow, :role, 'reserved', (now() at time zone 'utc')::date,
-          now() + interval '60 seconds', 0, false)
+  select :id, :tenant, :digest, cast(:query_id as uuid), cast(:flow as text), cast(:role as text),
+         'reserved', (now() at time zone 'utc')::date, now() + interval '60 seconds', 0, false
+  from standing where stands
   on conflict (tenant_id, request_hash) where state in ('reserved', 'settled') do nothing
   returning tenant_id, day
 ), counted as (
@@ -22,14 +38,14 @@ with opened as (
   select gen_random_uuid(), tenant_id, day, 0, 0, 1, 0, 0, 0 from opened
   on conflict (tenant_id, day) do update set reservations = s.reservations + 1
 )
-select count(*) from opened
-""")
+select (select count(*) from opened) as opened, stands from standing
+""")  # noqa: S608 -- only a constant is put into the text
 
 # The same with the first target's worst case, as far as both limits allow it; one that is opened and not counted has
 # been overtaken by others on the way to the day's limit, and has to be rolled back.
 OPEN_RESERVED = Compiled(
-    text("""
-with limits as (
+    text(f"""
+with {STANDS}, limits as (
   select coalesce(max(request_limit), :request_limit) as request, coalesce(max(daily_limit), :daily_limit) as daily
   from budget where tenant_id = :tenant
 ), opened as (
@@ -37,7 +53,8 @@ with limits as (
     (id, tenant_id, request_hash, query_id, flow, role, state, day, leased_until, reserved, target, model, fallback)
   select :id, :tenant, :digest, cast(:query_id as uuid), cast(:flow as text), cast(:role as text),
          'reserved', (now() at time zone 'utc')::date, now() + interval '60 seconds', :amount, :target, :model, false
-  from limits l where (:amount <= l.request or cast(:role as text) = 'index') and (:amount = 0 or :amount <= l.daily)
+  from limits l, standing
+  where stands and (:amount <= l.request or cast(:role as text) = 'index') and (:amount = 0 or :amount <= l.daily)
   on conflict (tenant_id, request_hash) where state in ('reserved', 'settled') do nothing
   returning tenant_id, day
 ), counted as (
@@ -47,8 +64,8 @@ with limits as (
   where :amount = 0 or s.reserved + s.spent + :amount <= (select daily from limits)
   returning day
 )
-select (select count(*) from opened) as opened, (select count(*) from counted) as counted
-""")
+select (select count(*) from opened) as opened, (select count(*) from counted) as counted, stands from standing
+""")  # noqa: S608 -- only a constant is put into the text
 )
 
 FIND = text("""

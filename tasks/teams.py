@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.connections import database
-from kowai.errors import KowaiError, NotFound, Unavailable
+from kowai.errors import BudgetExhausted, KowaiError, NotFound, Unavailable
 from kowai.personas import personas
 from kowai.questions import checked_question
 from kowai.tables.teams import Team
@@ -176,11 +176,13 @@ async def conclude_team(team_id: UUID, tenant_id: UUID) -> Ending:
 
 
 @step
-async def fail_team(team_id: UUID, tenant_id: UUID, error: Exception) -> None:
-    """Write down that the team could not begin: nobody could draw up its plan."""
+async def fail_team(team_id: UUID, tenant_id: UUID, error: Exception) -> Ending:
+    """Write down that the team could not begin: nobody could draw up its plan, or nothing may be spent on that."""
     known = error if isinstance(error, KowaiError) else KowaiError(INTERNAL)
+    ended = Ending("refused" if isinstance(known, BudgetExhausted) else "failed", known.sentence)
     async with (await database()).transaction(tenant_id) as connection:
-        await _close(connection, team_id, tenant_id, Ending("failed", known.sentence), known.code)
+        await _close(connection, team_id, tenant_id, ended, known.code)
+    return ended
 
 
 async def spent_on(subject: UUID, tenant_id: UUID) -> Decimal:

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,14 +11,16 @@ import structlog
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from deployments.shim import access
+from deployments.shim.access import SHUT_OUT, AccessCheck
 from deployments.shim.errors import body
 from deployments.shim.identity import Principal
 from deployments.shim.meters import STREAMS
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
-from kowai.errors import Forbidden, KowaiError, NotFound, Unauthenticated, Unavailable
+from kowai.errors import Forbidden, KowaiError, NotFound, Unauthenticated
 from tasks.enter import streaming
-from tasks.event_log import Fact, Readers, announce, check_subject
+from tasks.event_log import Fact, Readers, announce
 from tasks.record import close_stopped
 
 log = structlog.get_logger()
@@ -27,9 +28,7 @@ log = structlog.get_logger()
 DEPLOYMENT = "answer-query/answer-query"
 GRACE_SECONDS = 0.4  # for a client that comes back at once
 UNHEARD_SECONDS = 5.0  # for a client that left before it was told anything
-LOOK_AGAIN_SECONDS = 2.0
 STOPPED = "Nobody listened any more, so this answer was given up; ask again."
-SHUT_OUT = "Whoever asked may not ask any more, so this answer was given up."
 
 
 @dataclass
@@ -113,30 +112,10 @@ class Streams:
 
     async def _shut_out(self, live: Live, caller: Principal) -> None:
         """End the answer, and what is spent on it, when its asker may not ask any more or has deleted it."""
-        check = AccessCheck(live.query_id, caller)
-        try:
-            while True:
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
-                await check.look(at_once=True)
-        except KowaiError:
-            live.stopped = SHUT_OUT
-            live.task.cancel()
-
-
-class AccessCheck:
-    """Look again, every two seconds at most, whether a caller may still be told of a subject."""
-
-    def __init__(self, subject: UUID, caller: Principal) -> None:
-        self._subject, self._caller = subject, caller
-        self._due = time.monotonic() + LOOK_AGAIN_SECONDS
-
-    async def look(self, *, at_once: bool = False) -> None:
-        """Raise NotFound, and what the caller would be refused by now."""
-        if at_once or time.monotonic() >= self._due:
-            self._due = time.monotonic() + LOOK_AGAIN_SECONDS
-            await self._caller.look_again()
-            with suppress(Unavailable):
-                await check_subject(self._subject, self._caller.tenant_id)
+        await asyncio.sleep(access.LOOK_AGAIN_SECONDS)
+        await AccessCheck(live.query_id, caller).refusal()
+        live.stopped = SHUT_OUT
+        live.task.cancel()
 
 
 async def _announced(query_id: UUID, tenant_id: UUID) -> None:

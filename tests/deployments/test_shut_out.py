@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from blocks.database import Database
-from deployments.shim import streams
+from deployments.shim import access
 from tasks.hosting import suspend_tenant
 from tests.deployments.conftest import Shim
 from tests.model_server import Act, ModelServer
@@ -46,7 +46,7 @@ class Asker(NamedTuple):
 
 @pytest.fixture
 async def asker(shim: Shim, store: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
-    monkeypatch.setattr(streams, "LOOK_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(access, "LOOK_AGAIN_SECONDS", 0.2)
     async with shim.client() as admin:
         made = (await admin.post("/api/v1/keys", json={"name": "asks", "role": "analyst"})).json()
         async with shim._replace(key=made["key"]).client() as client:
@@ -98,10 +98,37 @@ async def test_an_answer_to_be_finished_for_nobody_is_not_finished_for_who_may_n
     model_server.default = Act(content=LONG, drip=0.05)
     async with asker.client.stream("POST", "/api/v1/chat", json=CHAT | {"on_disconnect": "finish"}) as response:
         query_id = response.headers["x-query-id"]
+        async for line in response.aiter_lines():
+            if line == "event: text":
+                break
     await asker.revoke()
     assert await all_is_said(model_server) < len(LONG.split())
     answer = (await asker.admin.get(f"/api/v1/query/{query_id}")).json()
-    assert (answer["status"], answer["error"]["message"]) == ("stopped", streams.SHUT_OUT)
+    assert (answer["status"], answer["error"]["message"]) == ("stopped", access.SHUT_OUT)
+
+
+@pytest.mark.parametrize(("end", "code"), ENDINGS)
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/query", CHAT),
+        ("/api/v1/chat", CHAT | {"stream": False}),
+        ("/v1/chat/completions", COMPLETION | {"stream": False}),
+    ],
+)
+async def test_an_answer_in_one_piece_ends_with_the_right_to_ask_and_nothing_is_asked_after_it(
+    asker: Asker, use: Use, model_server: ModelServer, end: Any, code: str, path: str, body: Any
+) -> None:
+    use(model_server.target())
+    model_server.default = Act(content=LONG, delay=60)
+    asking = asyncio.create_task(asker.client.post(path, json=body))
+    while not model_server.asked:
+        await asyncio.sleep(0.01)
+    await end(asker)
+    async with asyncio.timeout(20):
+        reply = await asking
+    assert reply.json()["error"]["code"] == code
+    assert len(model_server.asked) == 1
 
 
 async def test_an_answer_ends_when_its_conversation_is_deleted(

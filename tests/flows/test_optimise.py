@@ -18,6 +18,7 @@ from kowai.optimisation import CitedAnswer, SuiteTooSmall, Tally, half_of, promp
 from kowai.optimisers import UnknownOptimiser
 from kowai.suites import Limits
 from kowai.versions import PromptSetting
+from tasks.api_keys import NewKey, make_key, revoke_key
 from tasks.forget import forget
 from tasks.optimise import Wish, receive_optimisation
 from tasks.step import traced
@@ -176,6 +177,20 @@ async def test_a_budget_that_does_not_rate_todays_prompt_is_a_clear_end(
     found = row(database_url, "optimisation", optimisation_id)
     assert (found["outcome"], found["sentence"]) == ("broken", "The optimisation's budget is used up.")
     assert len(pupil.server.asked) <= 3
+
+
+async def test_a_search_ends_refused_when_whoever_wanted_it_may_not_any_more(
+    tea: UUID, database_url: str, pupil: Pupil
+) -> None:
+    suite_id = await suite_of(CASES, tea, QUESTION)
+    view, _ = await make_key(NewKey("learns", "admin", None, None, None), tea)
+    await revoke_key(view.id, tea)
+    optimisation_id = await receive_optimisation(Wish("assistant", suite_id, "bootstrap", Limits(), view.id), tea)
+    with traced():
+        state = await run_optimisation.fn(optimisation_id, tea)
+    assert state.is_completed()
+    assert row(database_url, "optimisation", optimisation_id)["outcome"] == "refused"
+    assert pupil.server.asked == []
 
 
 async def test_a_model_that_cannot_learn_keeps_its_prompt(

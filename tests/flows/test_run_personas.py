@@ -24,6 +24,7 @@ from kowai.settings import settings
 from kowai.types import Preferences
 from tasks import batches
 from tasks.allowances import TenantLimits, set_limits
+from tasks.api_keys import NewKey, make_key, revoke_key
 from tasks.approvals import offered, read_terms
 from tasks.batches import Order, TooManyItems, count_items, receive_batch
 from tasks.costs import read_costs
@@ -118,6 +119,26 @@ async def test_a_bad_item_dies_with_its_cause_and_the_others_go_on(
     assert await counted(store, batch_id, tea) == (4, 3, 0, 1, 0)
     table, _ = await results(database_url, batch_id)
     assert sorted(row["assistant state"] for row in table) == ["dead: model_refused", "done", "done", "done"]
+
+
+async def test_a_batch_ends_refused_and_pays_nothing_when_its_key_is_revoked(
+    tea: UUID, store: Database, database_url: str, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    use(model_server.target())
+    model_server.default = Act(content=GOOD)
+    view, _ = await make_key(NewKey("asks", "analyst", None, None, None), tea)
+    questions = [f"How long is tea number {n} steeped?" for n in range(5)]
+    batch_id = await batch_of(questions, ["assistant"], tea, asked_by=view.id)
+    first = await claim_item(batch_id, tea)
+    assert first
+    with traced():
+        await answer_query.fn(first, tea)
+    await close_item(first, tea)
+    await revoke_key(view.id, tea)
+    await carry_out(batch_id, tea)
+    assert await counted(store, batch_id, tea) == (5, 1, 4, 0, 0)
+    assert {row["cause"] for row in rows(database_url, "select cause from batch_item")} == {None, "access_ended"}
+    assert len(model_server.asked) == 1
 
 
 async def test_carrying_out_again_changes_nothing_and_costs_nothing(

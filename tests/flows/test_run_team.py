@@ -25,6 +25,7 @@ from tasks.forget import forget
 from tasks.step import traced
 from tasks.teams import Assignment, cancel_team, open_team, receive_team, tell
 from tasks.tools import Tool, tools
+from tasks.users import add_user, change_user
 from tests.flows.conftest import learn_tea, rows
 from tests.model_server import Act, ModelServer
 
@@ -50,6 +51,17 @@ async def tea(store: Database, tenant: UUID, tmp_path: Path) -> UUID:
 async def run(plan: Any, tenant: UUID, question: str = QUESTION, **settings: Any) -> TeamView:
     team_id = await receive_team(Assignment(question, plan, **settings), tenant)
     return await carry_out(team_id, tenant)
+
+
+async def test_a_team_pays_nobody_to_draw_up_the_plan_of_a_user_who_was_shut_out(
+    tea: UUID, use: Callable[..., None], model_server: ModelServer
+) -> None:
+    use(model_server.target())
+    user, _ = await add_user("ada@example.org", "Ada", "analyst", tea)
+    await change_user(user.id, tea, {"disabled": True})
+    view = await run("auto", tea, asked_by=user.id)
+    assert (view.status, view.cause) == ("refused", "access_ended")
+    assert model_server.asked == []
 
 
 async def carry_out(team_id: UUID, tenant: UUID) -> TeamView:

@@ -11,7 +11,10 @@ import psycopg
 import pytest
 
 from kowai.errors import BudgetExhausted, ModelFailed, ModelRefused, ModelUnreadable, PriceUnknown
+from kowai.standing import AccessEnded
 from tasks import accounts, metered
+from tasks.api_keys import NewKey, make_key, revoke_key
+from tasks.receive import Inquiry, receive_query
 from tests.model_server import ANSWER, Act, ModelServer
 
 Use = Callable[..., Any]
@@ -277,6 +280,23 @@ async def test_an_unreadable_reply_is_paid_but_not_read_again(
     assert (await ask(tenant)).fields["answer"] == "Paris, of course"
     assert day()["spent"] == Decimal("0.22")
     assert [call["state"] for call in calls()] == ["void", "settled"]
+
+
+@pytest.mark.parametrize("price", [PRICE, "0", None])
+async def test_nothing_is_asked_for_whoever_may_not_ask_any_more(
+    books: str, tenant: UUID, use: Use, model_server: ModelServer, price: str | None
+) -> None:
+    unknown = {"allow_unknown_price": True} if price is None else {}
+    use(model_server.target(price=price, max_output_tokens=50, **unknown), request_limit="5")
+    view, _ = await make_key(NewKey("asks", "viewer", None, None, None), tenant)
+    query = await receive_query(Inquiry("What is the capital?", asked_by=view.id), tenant)
+    await ask(tenant, query_id=query)
+    await revoke_key(view.id, tenant)
+    with pytest.raises(AccessEnded):
+        await ask(tenant, "Spain", query_id=query)
+    assert len(model_server.asked) == 1
+    await ask(tenant, "Spain")
+    assert len(model_server.asked) == 2
 
 
 async def test_what_a_dead_process_reserved_is_given_back_after_its_lease(

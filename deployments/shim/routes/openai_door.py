@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.shim.access import while_allowed
 from deployments.shim.answers import read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
@@ -97,7 +98,8 @@ async def complete(
     query_id, earlier = await _received(wanted, caller, repeats, opened)
     if not earlier:
         runs: Runs = request.app.state.runs
-        await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
+        async with while_allowed(query_id, caller):
+            await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
     answer = await awaited(partial(read_answer, query_id, caller.tenant_id), lambda found: found.status in CLOSED)
     if answer.status not in ("done", "refused"):
         raise Unanswered("The first request with this Idempotency-Key has no answer yet, or failed: send it again.")

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from deployments.shim.access import while_allowed
 from deployments.shim.answers import Answer, read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.repeats import Repeatable, Repeats, awaited
@@ -66,7 +67,9 @@ async def answer_once(
     if background:
         await runs.start(DEPLOYMENT, opened=opened, **subject)
     elif not earlier:
-        response.headers["Server-Timing"] = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
+        async with while_allowed(query_id, caller):
+            timing = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
+        response.headers["Server-Timing"] = timing
     read = partial(read_answer, query_id, caller.tenant_id)
     answer = await awaited(read, lambda found: background or found.status in CLOSED)
     if background or answer.status not in CLOSED:
