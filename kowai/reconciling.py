@@ -35,12 +35,17 @@ MEND = {
     "idempotency keys past their day": f"delete from idempotency_key where created_at < now() - {KEY_LIFE}",
 }
 
-# An ingestion that was not accepted as a whole has no walks, and may have no document yet.
+# An ingestion that was not accepted as a whole has no walks, and may have no document yet. Where nobody left anything
+# half done, it has to be old enough that nobody is just about to begin.
 UNFINISHED = f"""
-select i.id from ingestion i where i.created_at < now() - {PATIENCE}
-  and (exists (select from ingestion_item t where t.ingestion_id = i.id and t.state = 'queued')
-    or (i.finished_at is null and i.walks = 'null'))
-  and not exists (select from ingestion_item r where r.ingestion_id = i.id and r.state = 'running')
+select i.id from ingestion i
+where not exists (
+    select from ingestion_item r where r.ingestion_id = i.id and r.state = 'running' and at_work(r.claimed_by))
+  and (exists (select from ingestion_item s where s.ingestion_id = i.id and {STUCK})
+    or i.created_at < now() - {PATIENCE}
+      and (exists (select from ingestion_item t where t.ingestion_id = i.id and t.state = 'queued')
+        or (i.finished_at is null and i.walks = 'null')))
+order by i.created_at
 """
 
 LEFT = {

@@ -24,6 +24,7 @@ from deployments.shim.gate import Gate
 from deployments.shim.mirroring import keep_mirroring
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.recorder import Recorder
+from deployments.shim.resuming import resume_ingestions
 from deployments.shim.runs import Runs
 from deployments.shim.streams import Streams
 from kowai.registry import discover
@@ -77,6 +78,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await _warm_up()
     serving = [asyncio.create_task(recorder.serve()), asyncio.create_task(streams.serve())]
     serving += [asyncio.create_task(work()) for work in (keep_mirroring, find_standing, keep_clearing)]
+    serving.append(asyncio.create_task(resume_ingestions(app.state.runs)))
     yield
     await streams.close()
     for task in serving:
