@@ -11,7 +11,7 @@ from prefect.states import Completed
 from flows.evaluate import carry_out
 from flows.reindex import ALLOWED_LOSS, fill, retired_on_failure, switch
 from flows.run_personas import A_DOLLAR, ApproveAbove, quoted, withheld
-from kowai.errors import EvaluationBroken
+from kowai.errors import EvaluationBroken, SpaceUnready
 from kowai.quotes import Quote
 from tasks.approvals import offered
 from tasks.claim import at_work
@@ -21,10 +21,15 @@ from tasks.promote import decide, favours_candidate, read_candidacy, read_candid
 from tasks.quote import show_quote
 from tasks.quote_evaluation import quote_promotion
 from tasks.receive import find_all_tenants, find_tenant
-from tasks.reindex import begin_space, compare_spaces, drop_spaces, report_spaces
+from tasks.reindex import begin_space, compare_spaces, drop_spaces
 from tasks.spaces import StoredSpace
 from tasks.step import own_run
 from tasks.suites import find_suite
+from tasks.waiting_spaces import report_spaces
+
+UNPAID = (
+    "A tenant's budget of today does not last for this vector space: promote again, and it goes on where it stopped."
+)
 
 
 @flow(name="promote", persist_result=False)
@@ -88,8 +93,8 @@ async def _built(embedder: str | None) -> AsyncGenerator[StoredSpace | None]:
         return
     space = await begin_space(embedder)
     async with retired_on_failure(space):
-        if space.state == "building":
-            await fill(await find_all_tenants(), space)
+        if space.state == "building" and not await fill(await find_all_tenants(), space):
+            raise SpaceUnready(UNPAID)
         yield space
 
 
@@ -99,9 +104,10 @@ async def _settle(space: StoredSpace, promotion_id: UUID, tenant_id: UUID) -> st
         return None
     tenant_ids = await find_all_tenants()
     finds = await compare_spaces(tenant_ids, space, ALLOWED_LOSS)
-    if finds and await favours_candidate(promotion_id, tenant_id):
-        await switch(tenant_ids, space)
-    else:
+    favoured = finds and await favours_candidate(promotion_id, tenant_id)
+    if finds is None or (favoured and not await switch(tenant_ids, space)):
+        raise SpaceUnready(UNPAID)
+    if not favoured:
         await retire_space(space)
     await drop_spaces(tenant_ids)
     await report_spaces()

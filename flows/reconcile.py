@@ -5,6 +5,7 @@ from uuid import UUID
 from prefect import flow
 
 from flows.ingest import ingest_stored
+from flows.reindex import go_on
 from tasks.approvals import decline_overdue
 from tasks.clear import sweep_repositories
 from tasks.duplicates import compare_documents
@@ -23,6 +24,8 @@ from tasks.tenants import find_tenants, for_each
 async def reconcile(tenant: str | None = None, keep_versions: int | None = None, keep_days: int | None = None) -> None:
     """Take up abandoned ingestions, give up abandoned vector spaces, embed what has no vector, sweep up, and report.
 
+    A vector space whose building waits for the day's money is built on.
+
     Args:
         tenant: Whose store is looked after; empty: every tenant's.
         keep_versions: How many versions of a document are kept; empty: as the tenant or KOWAI_KEEP_VERSIONS says.
@@ -32,6 +35,8 @@ async def reconcile(tenant: str | None = None, keep_versions: int | None = None,
     await for_each(tenants, lambda tenant_id: _reconcile(tenant_id, keep_versions, keep_days))
     await abandon_spaces()
     await drop_spaces(await find_all_tenants(), unfinished=False)
+    if tenant is None:
+        await go_on()
 
 
 async def _reconcile(tenant_id: UUID, keep_versions: int | None, keep_days: int | None) -> None:

@@ -70,11 +70,21 @@ RESTORE = """
 update embedding_space set state = 'building', evaluation = '{}', built_by = null, begun_at = now()
 where id = :id and state = 'retired'
 """
-# Whoever has begun one and does not build it yet may be waiting for a worker.
+# Whoever has begun one and does not build it yet may be waiting for a worker; one that waits for money stays, unless
+# somebody wants another.
 ABANDON = """
 update embedding_space set state = 'retired', built_by = null where state = 'building'
-  and case when built_by is null then begun_at < now() - interval '1 day' else not at_work(built_by) end
+  and case when jsonb_exists(evaluation, 'waiting') then :waiting_too and not at_work(coalesce(built_by, 0))
+    when built_by is null then begun_at < now() - interval '1 day' else not at_work(built_by) end
 """
+PAUSE = """
+update embedding_space set evaluation = cast(:evaluation as jsonb), built_by = null
+where id = :id and state = 'building'
+"""
+WAITING = f"""
+select {COLUMNS}, evaluation -> 'waiting' ->> 'allowed_loss' as allowed_loss from embedding_space
+where state = 'building' and jsonb_exists(evaluation, 'waiting') and not at_work(coalesce(built_by, 0))
+"""  # noqa: S608
 HOLD = """
 update embedding_space set built_by = :by
 where id = :id and state = 'building' and (built_by = :by or not at_work(built_by))
@@ -113,6 +123,14 @@ from {chunks} c join document_version v on v.document_id = c.document_id and v.v
 join document d on d.id = c.document_id
 where c.id > :after and not exists (select from {vectors} as known where known.chunk_id = c.id and space_id = :space)
 order by c.id limit :limit
+"""  # noqa: S608
+
+
+def count(chunks: str, vectors: str) -> str:
+    """Return the SQL that counts chunks without a vector of a space."""
+    return f"""
+select count(*) from {chunks} c
+where not exists (select from {vectors} as known where known.chunk_id = c.id and space_id = :space)
 """  # noqa: S608
 
 

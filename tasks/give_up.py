@@ -17,6 +17,9 @@ async def retire_space(space: StoredSpace) -> None:
 
 @step
 async def abandon_spaces() -> int:
-    """Give up what was being built by a run that is gone, or begun by nobody who came to it in a day; tell how many."""
+    """Give up what was being built by a run that is gone, or begun by nobody who came to it in a day; tell how many.
+
+    What waits for money is kept.
+    """
     async with (await database()).platform_transaction() as connection:
-        return (await connection.execute(text(spaces.ABANDON))).rowcount
+        return (await connection.execute(text(spaces.ABANDON), {"waiting_too": False})).rowcount

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import acreate_table_artifact
-from prefect.context import FlowRunContext
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from blocks.connections import database, embedder
 from blocks.embedder import Space
 from kowai import spaces
-from kowai.errors import KowaiError, Misconfigured, NotFound, SpaceUnready
+from kowai.errors import BudgetExhausted, KowaiError, Misconfigured, NotFound, PriceUnknown, SpaceUnready
 from kowai.space_evaluation import Asked, Comparison, recall_of
 from kowai.tenancy import ENTER
 from tasks import metered
@@ -54,7 +52,7 @@ async def begin_space(block: str) -> StoredSpace:
     try:
         async with (await database()).platform_transaction() as connection:
             await connection.execute(text(spaces.LOCK))
-            await connection.execute(text(spaces.ABANDON))
+            await connection.execute(text(spaces.ABANDON), {"waiting_too": True})
             if await _same(connection, model) is None:
                 await connection.execute(text(spaces.MAKE), model)
             made = await _made(connection, model)
@@ -72,7 +70,7 @@ async def restore_space() -> StoredSpace:
     try:
         async with (await database()).platform_transaction() as connection:
             await connection.execute(text(spaces.LOCK))
-            await connection.execute(text(spaces.ABANDON))
+            await connection.execute(text(spaces.ABANDON), {"waiting_too": True})
             row = (await connection.execute(text(spaces.KEPT))).one_or_none()
             if row is None:
                 raise SpaceUnready(NOT_KEPT)
@@ -104,30 +102,29 @@ async def _made(connection: AsyncConnection, model: dict[str, Any]) -> StoredSpa
 
 
 @step
-async def find_space(public_id: UUID) -> StoredSpace:
-    """Return a space by the id that clients know. Raises NotFound."""
-    async with (await database()).connection() as connection:
-        row = (await connection.execute(text(spaces.NAMED), {"public_id": public_id})).one_or_none()
-    if row is None:
-        raise NotFound("There is no such vector space: it may have been dropped.")
-    return StoredSpace(*row)
-
-
-@step
-async def fill_space(tenant_id: UUID, space: StoredSpace) -> int:
+async def fill_space(tenant_id: UUID, space: StoredSpace) -> int | None:
     """Give some of a tenant's chunks, past ones too, their vectors in the space; return how many, 0 when all have one.
 
-    What is there already is left alone, so that an interrupted build goes on where it stopped. Raises SpaceUnready
-    where the space was given up, or is another's to build.
+    None when the tenant's money does not last. What is there already is left alone, so that an interrupted build goes
+    on where it stopped. Raises SpaceUnready where the space was given up, or is another's to build.
     """
     await _hold(space)
     filled = 0
     for home in spaces.HOMES:
         after: int | None = 0
         while after is not None and filled < AT_ONCE:
-            count, after = await give_vectors(tenant_id, space, home, after)
+            try:
+                count, after = await give_vectors(tenant_id, space, home, after)
+            except BudgetExhausted as error:
+                return _waits(error)
             filled += count
     return filled
+
+
+def _waits(error: BudgetExhausted) -> None:
+    """Let what cannot be paid today wait; a price that is not known will be no better known tomorrow."""
+    if isinstance(error, PriceUnknown):
+        raise error
 
 
 async def _hold(space: StoredSpace) -> None:
@@ -142,16 +139,19 @@ async def _hold(space: StoredSpace) -> None:
 
 
 @step
-async def compare_spaces(tenant_ids: Sequence[UUID], space: StoredSpace, allowed_loss: float) -> bool:
+async def compare_spaces(tenant_ids: Sequence[UUID], space: StoredSpace, allowed_loss: float) -> bool | None:
     """Ask stored questions in both spaces and store what share of their answers' citations each of them finds.
 
-    Returns whether the new space loses no more than is allowed.
+    Returns whether the new space loses no more than is allowed; None when a tenant's money does not last to ask.
     """
     now, found = await current_space(), Comparison()
     for tenant_id in tenant_ids:
         asked = await _asked(tenant_id)
         old = await _recalls(asked, tenant_id, now, trial=False) if now else []
-        found = found.with_tenant(old, await _recalls(asked, tenant_id, space, trial=True))
+        try:
+            found = found.with_tenant(old, await _recalls(asked, tenant_id, space, trial=True))
+        except BudgetExhausted as error:
+            return _waits(error)
     async with (await database()).platform_transaction() as connection:
         told = {"id": space.id, "evaluation": json.dumps(found.told(allowed_loss))}
         await connection.execute(text(spaces.EVALUATED), told)
@@ -186,10 +186,16 @@ async def _recalls(asked: Sequence[Asked], tenant_id: UUID, space: StoredSpace, 
 async def switch_space(tenant_ids: Sequence[UUID], space: StoredSpace, patience: int = 0) -> bool:
     """Make the space the current one in one transaction in which nothing can be indexed.
 
-    The last few chunks get their vectors in it; where more are missing, returns False: fill the space again. Each
-    time, which `patience` counts, twice as many are few.
+    The last few chunks get their vectors in it; where more are missing, or they cannot be paid, returns False: fill the
+    space again. Each time, which `patience` counts, twice as many are few.
     """
-    limit = CLOSING * 2**patience
+    try:
+        return await _switched(tenant_ids, space, CLOSING * 2**patience)
+    except BudgetExhausted:
+        return False
+
+
+async def _switched(tenant_ids: Sequence[UUID], space: StoredSpace, limit: int) -> bool:
     async with (await database()).transaction(tenant_ids[0]) as connection:
         await connection.execute(text(spaces.LOCK))
         for tenant_id in tenant_ids:
@@ -235,14 +241,3 @@ async def _forget(tenant_id: UUID, space_id: int) -> None:
             async with (await database()).transaction(tenant_id) as connection:
                 wanted = {"space": space_id, "limit": FORGOTTEN}
                 deleted = (await connection.execute(text(spaces.forget(vectors)), wanted)).rowcount
-
-
-@step
-async def report_spaces() -> None:
-    """List the spaces and how they compared, as an artifact of the run, if this is a Prefect run."""
-    if FlowRunContext.get() is None:
-        return
-    async with (await database()).connection() as connection:
-        rows = [dict(row) for row in (await connection.execute(text(spaces.LISTED))).mappings()]
-    table = [{**row, "public_id": str(row["public_id"]), **row.pop("evaluation")} for row in rows]
-    await acreate_table_artifact(key="spaces", table=table, description="The vector spaces, the current one first.")

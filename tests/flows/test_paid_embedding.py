@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from blocks import connections
@@ -15,15 +16,17 @@ from blocks.embedder import Embedder
 from blocks.language_model import LanguageModel
 from flows.answer import answer_query
 from flows.ingest import ingest_stored
+from flows.reconcile import reconcile
 from flows.reindex import reindex
 from flows.run_team import run_stored_team
-from kowai.errors import BudgetExhausted
+from kowai.errors import PriceUnknown
 from kowai.remedies import OTHERWISE, remedy
 from tasks import metered_embedder
 from tasks.bought_vectors import BoughtVectors
 from tasks.costs import read_costs
 from tasks.receive import Inquiry, receive_query
 from tasks.revive import revive
+from tasks.spaces import current_space
 from tasks.step import traced
 from tasks.teams import Assignment, receive_team
 from tests.flows.conftest import rows
@@ -113,8 +116,8 @@ async def test_a_reindex_that_cannot_be_paid_stops_and_goes_on_where_it_stopped(
     other = Known(model_server.embedder(price="1000", model="other"), time.monotonic() + 1e6)
     monkeypatch.setitem(connections._known, (Embedder, "other"), other)
     paid("0.021")
-    with traced(), pytest.raises(BudgetExhausted):
-        await reindex.fn("other")
+    with traced():
+        assert (await reindex.fn("other")).name == "Waiting"
     paid("10")
     monkeypatch.setattr("tasks.reindex.GRACE_SECONDS", 0)
     with traced():
@@ -122,3 +125,79 @@ async def test_a_reindex_that_cannot_be_paid_stops_and_goes_on_where_it_stopped(
     assert await found("Green tea?", tenant) == [str(tmp_path / "tea.md")]
     shares = {share.name: share.cost for share in (await read_costs(tenant)).shares if share.by == "source"}
     assert shares[str(tmp_path / "tea.md")] == Decimal("0.04")
+
+
+async def test_a_reindex_goes_on_for_others_waits_for_who_has_no_money_and_is_finished_at_night(
+    store: Database,
+    tenant: UUID,
+    other_tenant: UUID,
+    tmp_path: Path,
+    paid: Any,
+    model_server: ModelServer,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poor, rich = sorted([tenant, other_tenant])  # in the order in which they come
+    monkeypatch.setattr("tasks.reindex.GRACE_SECONDS", 0)
+    other = Known(model_server.embedder(price="1000", model="other"), time.monotonic() + 1e6)
+    monkeypatch.setitem(connections._known, (Embedder, "other"), other)
+    with psycopg.connect(database_url) as owner:
+        owner.execute("insert into budget (tenant_id, daily_limit) values (%s, 10)", (poor,))
+    for tenant_id in (poor, rich):
+        await ingested(tenant_id, tmp_path / "tea.md")
+    afford(database_url, poor, "0.021")
+    with traced():
+        end = await reindex.fn("other", allowed_loss=0.5)
+    assert (end.name, end.message.partition(";")[0]) == (
+        "Waiting",
+        "1 chunks of 1 tenants wait for their next day's budget",
+    )
+    assert spaces_of(database_url) == [("other", "building", 1), ("words", "current", 2)]
+    assert await found("Green tea?", rich) == [str(tmp_path / "tea.md")]
+    with traced():
+        await reconcile.fn()
+    assert spaces_of(database_url) == [("other", "building", 1), ("words", "current", 2)]
+    model_server.embedded.clear()
+    afford(database_url, poor, "10")
+    with traced():
+        await reconcile.fn()
+    assert [state for _, state, _ in spaces_of(database_url)] == ["current", "retired"]
+    assert len(model_server.embedded) == 1
+    assert await found("Green tea?", poor) == await found("Green tea?", rich) == [str(tmp_path / "tea.md")]
+
+
+async def test_a_space_that_waits_for_money_keeps_nobody_from_building_another(
+    store: Database, tenant: UUID, tmp_path: Path, paid: Any, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.reindex.GRACE_SECONDS", 0)
+    await ingested(tenant, tmp_path / "tea.md")
+    for name, price in (("other", "1000"), ("third", "0")):
+        block = Known(model_server.embedder(price=price, model=name), time.monotonic() + 1e6)
+        monkeypatch.setitem(connections._known, (Embedder, name), block)
+    paid("0.021")
+    with traced():
+        assert (await reindex.fn("other")).name == "Waiting"
+        assert await reindex.fn("third") is None
+    assert (await current_space()).model == "third"
+
+
+async def test_a_reindex_without_a_known_price_fails_rather_than_waits(
+    store: Database, tenant: UUID, tmp_path: Path, paid: Any, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ingested(tenant, tmp_path / "tea.md")
+    block = Known(model_server.embedder(price=None, model="other"), time.monotonic() + 1e6)
+    monkeypatch.setitem(connections._known, (Embedder, "other"), block)
+    with traced(), pytest.raises(PriceUnknown):
+        await reindex.fn("other")
+
+
+def afford(url: str, tenant_id: UUID, dollars: str) -> None:
+    with psycopg.connect(url) as owner:
+        owner.execute("update budget set daily_limit = %s where tenant_id = %s", (dollars, tenant_id))
+
+
+def spaces_of(url: str) -> list[tuple[str, str, int]]:
+    """Return every space's model, state and count of vectors."""
+    vectors = "(select count(*) from chunk_vector where space_id = s.id) as vectors"
+    found = rows(url, f"select model, state, {vectors} from embedding_space s order by model")
+    return [(row["model"], row["state"], row["vectors"]) for row in found]
