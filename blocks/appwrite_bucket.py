@@ -6,13 +6,12 @@ it is and when it was last put, by our own clock.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import md5, sha256
-from io import BytesIO
+from hashlib import sha256
+from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 from uuid import UUID
 
-from anyio import to_thread
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field, HttpUrl
 
@@ -20,6 +19,7 @@ from blocks import appwrite_files
 from blocks.appwrite import Appwrite
 from blocks.appwrite_calls import AppwriteRefused, AppwriteUnavailable, refused_as
 from blocks.appwrite_files import Found, Place
+from blocks.appwrite_parts import PART, Parts, Ranges
 from blocks.bucket import hashed_path, is_within
 from kowai.errors import SourceMissing
 
@@ -45,19 +45,32 @@ class AppwriteBucket(WritableFileSystem):
     async def put(self, tenant_id: UUID, content: bytes) -> str:
         """Store `content` and return its path; storing the same content again changes nothing."""
         path = hashed_path(tenant_id, content)
-        await self.project.call(lambda client: self._store(client, path, content))
+        await self.write_path(path, content)
         return path
 
     def keep(self, tenant_id: UUID, content: bytes) -> str:
         """Do what `put` does, in a thread that may wait."""
         path = hashed_path(tenant_id, content)
-        self.project.do(lambda client: self._store(client, path, content))
+        self.project.do(lambda client: self._store(client, path, Parts(BytesIO(content))))
         return path
 
     def open(self, path: str) -> BinaryIO:
         """Return a stored file to be read piece by piece, in a thread that may wait."""
+        place = self._place(path)
+        found = self.project.do(lambda client: appwrite_files.look(client, place))
+        if found is None:
+            raise SourceMissing(GONE, operator=path)
+        if found.size <= PART:
+            return BytesIO(self._read(path))
+
+        def fetch(start: int, stop: int) -> bytes:
+            return self.project.do(lambda client: appwrite_files.fetch_range(client, place, start, stop))
+
+        return BufferedReader(Ranges(fetch, found.size), PART)
+
+    def _read(self, path: str) -> bytes:
         try:
-            return BytesIO(self.project.do(lambda client: appwrite_files.fetch(client, self._place(path))))
+            return self.project.do(lambda client: appwrite_files.fetch(client, self._place(path)))
         except AppwriteRefused as error:
             raise _missing(error, path) from error
 
@@ -97,11 +110,11 @@ class AppwriteBucket(WritableFileSystem):
         await self.project.call(work)
 
     async def write_path(self, path: str, content: bytes) -> None:
-        await self.project.call(lambda client: self._store(client, path, content))
+        await self.copy_to(path, BytesIO(content))
 
     async def copy_to(self, path: str, content: BinaryIO) -> None:
-        """Write what is left of an open file, all of it in memory."""
-        await self.write_path(path, await to_thread.run_sync(content.read))
+        """Write what is left of an open file, at most eight parts of it in memory at once."""
+        await self.project.call(lambda client: self._store(client, path, Parts(content)))
 
     def _own(self, client: "Client", tenant_id: UUID) -> list[Found]:
         return list(appwrite_files.listed(client, self.bucket, quote(f"{tenant_id}/", "")))
@@ -109,7 +122,7 @@ class AppwriteBucket(WritableFileSystem):
     def _place(self, path: str) -> Place:
         return Place(self.bucket, sha256(path.encode()).hexdigest()[:36])
 
-    def _store(self, client: "Client", path: str, content: bytes) -> None:
+    def _store(self, client: "Client", path: str, content: Parts) -> None:
         """Send a file unless it is there. Raises AppwriteUnavailable while somebody else is sending it.
 
         A file that was given up half-way is sent from its beginning: the SDK would go on after as many parts as have
@@ -117,7 +130,7 @@ class AppwriteBucket(WritableFileSystem):
         """
         place, name = self._place(path), f"{quote(path, '')}@{datetime.now(UTC).timestamp():.3f}"
         found = appwrite_files.look(client, place)
-        if found and found.whole and found.signature == md5(content, usedforsecurity=False).hexdigest():
+        if found and found.whole and found.signature == content.md5():
             return appwrite_files.rename(client, place, name)
         if found and not found.whole and datetime.now(UTC) - datetime.fromisoformat(found.updated_at) < UPLOADING:
             raise AppwriteUnavailable(operator=f"{path} is being sent by somebody else")

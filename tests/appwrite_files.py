@@ -40,8 +40,12 @@ def add_routes(app: FastAPI, server: Any) -> None:
             raise Refusal(400, "storage_invalid_file_size")
         told = request.headers.get("content-range", f"bytes 0-{len(data) - 1}/{len(data)}" if data else "bytes 0-0/0")
         server.ranges.append(told)
-        start, _, size = number(told, r"bytes (\d+)-(\d+)/(\d+)")
+        start, end, size = number(told, r"bytes (\d+)-(\d+)/(\d+)")
         place = f"{bucket}/{name}"
+        if size and (len(data) != end - start + 1 or start % CHUNK or (end < size - 1 and len(data) < CHUNK)):
+            raise Refusal(400, "storage_invalid_content_range")
+        if start and request.headers.get("x-appwrite-id") != name:
+            raise Refusal(400, "storage_invalid_appwrite_id")
         if start == 0 and place in server.files:
             raise Refusal(409, "storage_file_already_exists")
         file = server.files.setdefault(place, stamped(name) | _file(bucket, upload.filename, size) | {"parts": {}})
@@ -82,7 +86,14 @@ def add_routes(app: FastAPI, server: Any) -> None:
         by_key(request)
         parts = visible(bucket, name)["parts"]
         content = b"".join(parts[at] for at in sorted(parts))
-        return Response(content, media_type="application/json" if content[:1] == b"{" else "text/plain")
+        media_type, wanted = "application/json" if content[:1] == b"{" else "text/plain", request.headers.get("range")
+        if wanted is None:
+            return Response(content, media_type=media_type)
+        start, end = number(wanted, r"bytes=(\d+)-(\d+)")
+        server.ranges.append(wanted)
+        if start >= end or end >= len(content):
+            raise Refusal(416, "storage_invalid_range")
+        return Response(content[start : end + 1], 206, media_type=media_type)
 
 
 def shown(file: dict[str, Any]) -> dict[str, Any]:

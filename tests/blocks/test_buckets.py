@@ -1,7 +1,9 @@
 """Buckets are one port with two places behind it: a local folder, and a bucket of Appwrite."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -83,6 +85,44 @@ async def test_a_large_file_goes_in_parts_and_is_whole(remote: AppwriteBucket, a
     wanted = {f"bytes {at}-{min(at + part, size) - 1}/{size}" for at in range(0, size, part)}
     assert set(appwrite.ranges) == wanted
     assert await remote.read_path(path) == content
+
+
+class Watched(BytesIO):
+    """Note how much of a file is read at once."""
+
+    most = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        got = super().read(size)
+        self.most = max(self.most, len(got))
+        return got
+
+
+async def test_an_open_file_is_sent_a_part_at_a_time_from_where_it_stands(
+    remote: AppwriteBucket, appwrite: AppwriteServer
+) -> None:
+    content = Watched(b"before" + bytes(range(256)) * (12 * MIB // 256))
+    content.seek(6)
+    await remote.copy_to(f"{TENANT}/exports/x", content)
+    assert (content.most, len(appwrite.ranges)) == (5 * MIB, 3)
+    assert await remote.read_path(f"{TENANT}/exports/x") == content.getvalue()[6:]
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+async def test_a_large_file_is_fetched_as_far_as_it_is_read(
+    remote: AppwriteBucket, appwrite: AppwriteServer, more: int
+) -> None:
+    content = bytes(range(256)) * (10 * MIB // 256) + bytes(more)
+    path = await remote.put(TENANT, content)
+    appwrite.ranges.clear()
+    with remote.open(path) as file:
+        assert file.read(3) == content[:3]
+        assert appwrite.ranges == [f"bytes=0-{5 * MIB - 1}"]
+        copy = BytesIO(content[:3])
+        copy.seek(3)
+        shutil.copyfileobj(file, copy, MIB)
+        assert copy.getvalue() == content
+        assert (file.seek(-1, 2), file.read()) == (len(content) - 1, content[-1:])
 
 
 async def test_a_file_given_up_half_way_is_sent_from_its_beginning_and_one_under_way_is_left_alone(
