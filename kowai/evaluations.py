@@ -8,7 +8,7 @@ from pydantic import Field
 from kowai.bootstrap import Estimate, estimates
 from kowai.gate import Change, Comparison, compare
 from kowai.metrics import kappa
-from kowai.scores import METRICS, Outcome
+from kowai.scores import METRICS, Outcome, rightness
 from kowai.types import Value
 
 Verdict = Literal["passed", "regressed", "broken"]
@@ -75,13 +75,8 @@ def _agreement(outcomes: Sequence[Outcome]) -> Agreement | None:
 
 
 def _label(outcome: Outcome) -> bool | None:
-    """Tell whether the answer is right by the suite's own answers; None where the suite does not say."""
-    if outcome.abstained is None:
-        return None
-    if outcome.unanswerable or outcome.abstained:
-        return outcome.abstained == outcome.unanswerable
-    known = [outcome.scores[name] for name in ("exact_match", "containment") if name in outcome.scores]
-    return max(known) == 1.0 if known else None
+    right = rightness(outcome)
+    return None if right is None else right == 1.0
 
 
 def rows(found: Found) -> list[dict[str, Any]]:

@@ -64,6 +64,16 @@ class Outcome(Value):
     cause: str | None = None
 
 
+def rightness(outcome: Outcome) -> float | None:
+    """Return how right an answer is by the suite's own answers, from 0 to 1; None where the suite does not say."""
+    if outcome.abstained is None:
+        return None
+    if outcome.unanswerable or outcome.abstained:
+        return float(outcome.abstained == outcome.unanswerable)
+    known = [outcome.scores[name] for name in ("exact_match", "containment") if name in outcome.scores]
+    return max(known, default=None)
+
+
 def parts(outcome: Outcome, metric: str) -> tuple[float, float]:
     """Return what a case adds to the metric's numerator and denominator; nothing where it is unknown."""
     if metric == "completion":

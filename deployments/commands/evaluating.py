@@ -20,6 +20,7 @@ Unjudged = Annotated[bool, typer.Option("--no-judge", help="Ask no model what it
 Form = Annotated[str | None, typer.Option("--form", help="native, squad, beir, promptfoo or openai_evals.")]
 Evaluation = Annotated[str | None, typer.Argument(help="An evaluation's id; left out: list the newest.")]
 Accept = Annotated[bool, typer.Option("--accept", help="Compare later evaluations with this one.")]
+Cases = Annotated[bool, typer.Option("--cases", help="List what was answered, the least right first.")]
 Name = Annotated[str, typer.Option("--name", help="What the suite is called.")]
 Sources = Annotated[list[str], typer.Option("--from", help="liked, disliked, unsure or failed; default: all.")]
 Days = Annotated[int, typer.Option("--days", min=1, help="How far to look back.")]
@@ -63,10 +64,11 @@ def evaluate(
 def evaluations(
     evaluation: Evaluation = None,
     accept: Accept = False,
+    cases: Cases = False,
     as_json: Json = False,
     url: Url = None,
-    key: Key = None,
     *,
+    key: Key = None,
     state: State = None,
 ) -> None:
     """List evaluations, or show what one found."""
@@ -75,7 +77,9 @@ def evaluations(
     with Api(url, key) as api:
         if evaluation and accept:
             api.post(f"/api/v1/evaluations/{evaluation}/accept")
-        if evaluation:
+        if evaluation and cases:
+            _print_cases(api.get(f"/api/v1/evaluations/{evaluation}/cases"), as_json)
+        elif evaluation:
             _print(api, evaluation, as_json)
         else:
             _list(api.get("/api/v1/evaluations"), as_json)
@@ -141,3 +145,16 @@ def _print(api: "Api", evaluation: str, as_json: bool) -> None:
     for each in result["without_score"][:20]:
         typer.echo(f"{each['state']}: {each['case']} by {each['persona']}: {each['sentence'] or each['cause']}")
     typer.echo(f"evaluation {evaluation}: {result['outcome'] or result['status']}")
+
+
+def _print_cases(found: list[dict[str, Any]], as_json: bool) -> None:
+    from deployments.commands.printing import print_json
+
+    if as_json:
+        return print_json(found)
+    for each in found:
+        right = "?" if each["right"] is None else f"{each['right']:.2f}"
+        typer.echo(f"{right}  {each['case']} by {each['persona']}: {each['question']}")
+        typer.echo(f"      {each['answer'] or each['cause']}")
+        if each["query_id"]:
+            typer.echo(f"      kowai replay {each['query_id']}")

@@ -79,6 +79,19 @@ async def test_an_uploaded_suite_is_evaluated_listed_reported_and_accepted(http:
     assert (await http.post(f"{where}/accept")).json()["accepted"]
 
 
+async def test_what_was_answered_least_right_comes_first_with_the_query_behind_it(http: httpx.AsyncClient) -> None:
+    suite = SUITE.replace(b"[three minutes]", b"[four minutes]")
+    await http.post("/api/v1/suites", files={"files": ("tea.yaml", suite)})
+    made = (await http.post("/api/v1/evaluations", json={"suite": "tea"})).json()
+    green, king = (await http.get(f"/api/v1/evaluations/{made['evaluation_id']}/cases")).json()
+    assert (green["case"], green["right"], green["scores"]["containment"]) == ("green", 0, 0)
+    assert "three minutes" in green["answer"]
+    assert (await http.get(f"/api/v1/query/{green['query_id']}")).json()["answer"] == green["answer"]
+    assert (king["case"], king["right"]) == ("king", 1)
+    (worst,) = (await http.get(f"/api/v1/evaluations/{made['evaluation_id']}/cases?limit=1")).json()
+    assert worst == green
+
+
 async def test_a_beir_folder_is_sent_file_by_file(http: httpx.AsyncClient) -> None:
     files = [
         ("files", ("queries.jsonl", b'{"_id": "1", "text": "How long is green tea steeped?"}\n')),
@@ -132,7 +145,8 @@ async def test_a_viewer_may_not_evaluate_and_another_tenant_sees_nothing(
     for caller, role, status in ((tenant, "viewer", 403), (other_tenant, "admin", 404)):
         transport = httpx.ASGITransport(shim(caller, role), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://kowai") as other:
-            assert (await other.get(f"/api/v1/evaluations/{made['evaluation_id']}")).status_code == status
+            for below in ("", "/cases"):
+                assert (await other.get(f"/api/v1/evaluations/{made['evaluation_id']}{below}")).status_code == status
             assert (await other.post("/api/v1/evaluations", json={"suite": "tea"})).status_code == status
 
 

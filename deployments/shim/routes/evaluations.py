@@ -23,6 +23,7 @@ from kowai.pricing import Dollars
 from kowai.quotes import Quote
 from kowai.suites import Limits
 from tasks.evaluations import Trial, receive_evaluation
+from tasks.measured_cases import MeasuredCase, read_cases
 from tasks.quote_evaluation import quote_evaluations
 from tasks.suites import find_suite
 
@@ -161,6 +162,15 @@ async def get_report(evaluation_id: UUID, caller: Reader) -> PlainTextResponse:
         raise NotFound("This evaluation has not ended yet.")
     title = f"{head['suite']}, version {head['suite_version']}"
     return PlainTextResponse(report(title, found), media_type="text/markdown; charset=utf-8")
+
+
+@router.get("/evaluations/{evaluation_id}/cases")
+async def get_cases(
+    evaluation_id: UUID, caller: Reader, limit: Annotated[int, Query(ge=1, le=50_000, description="How many.")] = 100
+) -> list[MeasuredCase]:
+    """Return what has been answered to the cases, and measured of it, so far: the least right first."""
+    await _head(evaluation_id, caller.tenant_id)
+    return await read_cases(evaluation_id, caller.tenant_id, limit=limit)
 
 
 @router.post("/evaluations/{evaluation_id}/accept")
