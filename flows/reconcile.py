@@ -6,8 +6,8 @@ from prefect import flow
 
 from flows.ingest import ingest_stored
 from flows.reindex import go_on
-from tasks.approvals import decline_overdue
 from tasks.clear import sweep_repositories
+from tasks.decisions import decline_overdue
 from tasks.duplicates import compare_documents
 from tasks.export_tenant import sweep_exports
 from tasks.give_up import abandon_spaces

@@ -19,9 +19,10 @@ from flows.ask import PersonaName
 from kowai.question_sets import read_rows
 from kowai.quotes import Quote
 from kowai.settings import settings
-from tasks.approvals import Decision, await_approval, decide_on, offered, read_terms, renew_terms
+from tasks.approvals import await_approval, offered, read_terms, renew_terms
 from tasks.batches import Order, begin_batch, read_order, receive_batch
 from tasks.compare import report_batch
+from tasks.decisions import FORM, NOT_APPROVED, UNDECIDED, Decision, clear_form, decide_on
 from tasks.question_sets import find_question_set, receive_question_set
 from tasks.quote import quote_batch, show_quote
 from tasks.receive import find_tenant
@@ -36,7 +37,7 @@ class Approval(RunInput):
     """Decide whether this may spend what its quote says."""
 
     approve: bool = Field(default=False, description="Switch on to let it begin; off declines it.")
-    reason: str = Field(default="", description="Why not; whatever is refused then says so.")
+    reason: str = Field(default="", description="Why not; whatever is refused then says so. Not kept here.")
     decided_by: str = Field(default="somebody in Prefect", description="Who decides.")
 
 
@@ -120,13 +121,14 @@ async def withheld(ids: Sequence[UUID], tenant_id: UUID, quote_again: Callable[[
             return Completed(name="Waiting", message="Outside Prefect there is nobody to ask.")
         filled = await _ask(terms.quote)
         await decide_on(ids, tenant_id, Decision(filled.approve, filled.decided_by, filled.reason))
+        await clear_form()
         terms = await read_terms(ids[0], tenant_id) or terms
     if terms.state == "declined":
-        return Completed(name="Declined", message=terms.reason or "It was not approved.")
+        return Completed(name="Declined", message=UNDECIDED if terms.reason == UNDECIDED else NOT_APPROVED)
     return quoted(terms.quote) if terms.state == "quoted" else None
 
 
 async def _ask(quote: Quote) -> Approval:
     """Suspend the run, which frees its worker, until the form is filled in."""
     form = Approval.with_initial_data(description=quote.sentence)
-    return await asuspend_flow_run(wait_for_input=form, key="approval")
+    return await asuspend_flow_run(wait_for_input=form, key=FORM)

@@ -12,7 +12,7 @@ from blocks.connections import database
 from kowai.errors import NotFound
 from kowai.tables.workflows import WorkflowRun
 from kowai.types import Value
-from tasks.approvals import withdraw
+from tasks.decisions import withdraw
 from tasks.outbox import Along
 from tasks.record import close_stopped
 

@@ -1,5 +1,6 @@
 """What could be dear waits in Prefect for somebody's approval, in a form that says what it would cost."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -32,8 +33,9 @@ from flows.run_personas import run_batch
 from flows.run_team import run_stored_team
 from kowai.settings import settings
 from kowai.suites import Limits
-from tasks.approvals import UNASKED, UNDECIDED, decline_overdue, offered
+from tasks.approvals import UNASKED, offered
 from tasks.costs import read_costs
+from tasks.decisions import NOT_APPROVED, UNDECIDED, decline_overdue
 from tasks.evaluations import Trial, receive_evaluation
 from tasks.optimise import Wish, receive_optimisation
 from tasks.promote import receive_promotion
@@ -49,6 +51,7 @@ from tests.model_server import Act, ModelServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 QUESTION = "How long is green tea steeped?"
+FILLED = "suspended-approval-response"
 CENT = Decimal("0.01")
 CARRIED_OUT: dict[str, tuple[str, Any]] = {
     "batch_id": ("run-personas/run-stored-batch", run_batch),
@@ -175,9 +178,36 @@ async def test_what_waits_is_listed_and_approved_by_its_route(
     again = await door.post(where, json=yes)
     assert (again.status_code, again.json()["error"]["code"]) == (409, "not_waiting")
     assert (await door.post(f"/api/v1/approvals/{uuid4()}/decision", json=yes)).status_code == 404
+    assert json.loads(await prefect.read_flow_run_input(run_id, FILLED)) == yes
     await carried_out(prefect, run_id)
     ended = (await door.get(f"/api/v1/batches/{batch_id}")).json()
     assert (ended["status"], ended["approval"]["decided_by"], len(model_server.asked)) == ("done", "Ada", 2)
+
+
+async def test_what_people_write_about_a_decision_stays_with_the_tenant(
+    prefect: PrefectClient, door: httpx.AsyncClient, batch_id: UUID, tenant: UUID, database_url: str
+) -> None:
+    run_id = await waiting(prefect, tenant, batch_id=batch_id)
+    no = {"approve": False, "reason": "Bob has no money."}
+    where = f"/api/v1/approvals/{batch_id}/decision"
+    assert (await door.post(where, json=no)).status_code == 202
+    assert json.loads(await prefect.read_flow_run_input(run_id, FILLED)) == {"approve": False}
+    assert (await door.post(where, json={"approve": True})).status_code == 409
+    run = await carried_out(prefect, run_id)
+    assert run.state
+    assert (run.state.name, run.state.message) == ("Declined", NOT_APPROVED)
+    (kept,) = rows(database_url, "select state, decided_by, reason from approval")
+    assert kept == {"state": "declined", "decided_by": "Ada", "reason": "Bob has no money."}
+    assert rows(database_url, "select distinct sentence from batch_item") == [{"sentence": "Bob has no money."}]
+
+
+async def test_a_decision_that_prefect_did_not_hear_is_not_noted(
+    prefect: PrefectClient, door: httpx.AsyncClient, batch_id: UUID, tenant: UUID, database_url: str
+) -> None:
+    run_id = await waiting(prefect, tenant, batch_id=batch_id)
+    await prefect.set_flow_run_state(run_id, Pending(), force=True)
+    assert (await door.post(f"/api/v1/approvals/{batch_id}/decision", json={"approve": True})).status_code == 409
+    assert rows(database_url, "select state, decided_by from approval") == [{"state": "waiting", "decided_by": None}]
 
 
 async def stored_as(parameter: str, tenant: UUID) -> UUID:
@@ -223,7 +253,8 @@ async def test_what_is_declined_ends_refused_with_the_reason_and_costs_nothing(
     await prefect.resume_flow_run(run_id, run_input={"approve": False, "reason": "Too dear."})
     run = await carried_out(prefect, run_id)
     assert run.state
-    assert (run.state.type.value, run.state.name, run.state.message) == ("COMPLETED", "Declined", "Too dear.")
+    assert (run.state.type.value, run.state.name, run.state.message) == ("COMPLETED", "Declined", NOT_APPROVED)
+    assert await prefect.filter_flow_run_input(run_id, FILLED, 1, set()) == []
     (ended,) = rows(database_url, ENDED[parameter].format(subject_id))
     assert ended["status"] == ("declined" if parameter in ("batch_id", "evaluation_id") else "refused")
     assert ended["sentence"] in (None, "Too dear.")

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.shim.identity import Principal, may
 from deployments.shim.prefect_api import PrefectApi
 from deployments.shim.quoting import ApprovalView
-from tasks.approvals import NotWaiting, find_waiting, list_approvals
+from tasks.approvals import list_approvals
+from tasks.decisions import DECIDED, Decision, NotWaiting, deciding
 
 router = APIRouter(prefix="/api/v1", tags=["approvals"])
 
@@ -52,10 +53,10 @@ async def get_approvals(
 @router.post("/approvals/{subject_id}/decision", status_code=202)
 async def decide(subject_id: UUID, choice: Choice, caller: Approver, request: Request) -> ListedApproval:
     """Approve or decline what waits, as the form in Prefect does; the worker then takes it up again."""
-    run_id = await find_waiting(subject_id, caller.tenant_id)
     prefect: PrefectApi = request.app.state.prefect
-    filled = choice.model_dump() | {"decided_by": caller.name or str(caller.id)}
-    if not await prefect.resume(run_id, filled):
-        raise NotWaiting("This has been decided already, or is only just beginning to wait: look at it again.")
+    decision = Decision(choice.approve, caller.name or str(caller.id), choice.reason)
+    async with deciding(subject_id, caller.tenant_id, decision) as run_id:
+        if not await prefect.resume(run_id, {"approve": choice.approve}):
+            raise NotWaiting(DECIDED)
     (row,) = await list_approvals(caller.tenant_id, subject_id=subject_id)
     return ListedApproval.model_validate(row, from_attributes=True)
