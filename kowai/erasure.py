@@ -22,6 +22,7 @@ HOLD = "select pg_advisory_xact_lock(hashtextextended('erasure:' || (select curr
 
 DELETED_SINCE = """
 select exists (select from deletion_certificate where created_at > :began)
+  or exists (select from event where kind = 'conversation.deleted' and created_at > :began)
   or not exists (select from tenant where id = (select current_tenant()))
 """
 
@@ -87,6 +88,10 @@ TOLD_REPLIES = f"""
 update model_call set reply = 'null', state = case state when 'settled' then 'void' else state end,
   cause = 'conversation_deleted'
 where state in ('settled', 'void') and reply <> 'null' and query_id in {_TOLD}
+"""
+TOLD_DELETED = """
+insert into event (tenant_id, subject, kind, created_at)
+values ((select current_tenant()), :conversation, 'conversation.deleted', clock_timestamp())
 """
 TOLD_EVENTS = f"delete from event where payload <> '{{}}' and subject in {_TOLD}"
 

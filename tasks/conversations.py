@@ -11,6 +11,7 @@ from kowai import erasure
 from kowai.errors import NotFound
 from kowai.tables.conversations import Conversation
 from kowai.tables.queries import Query
+from tasks.forget import drop_exports
 
 ABOUT = (col(Conversation.id), col(Conversation.title), col(Conversation.turns), col(Conversation.created_at))
 
@@ -45,7 +46,10 @@ async def read_conversation(conversation_id: UUID, tenant_id: UUID, caller: UUID
 
 
 async def delete_conversation(conversation_id: UUID, tenant_id: UUID, caller: UUID) -> None:
-    """Delete a conversation with its questions, answers, feedback and what models said for it. Raises NotFound."""
+    """Delete a conversation with its questions, answers, feedback and what models said for it. Raises NotFound.
+
+    The exports that hold it follow by the outbox; one that is being made is not kept.
+    """
     mine = (col(Conversation.id) == conversation_id, col(Conversation.created_by) == caller)
     async with (await database()).transaction(tenant_id) as connection:
         await connection.execute(text(erasure.HOLD))
@@ -53,3 +57,5 @@ async def delete_conversation(conversation_id: UUID, tenant_id: UUID, caller: UU
             await connection.execute(statement, {"conversation": conversation_id, "caller": caller})
         if not (await connection.execute(delete(Conversation).where(*mine))).rowcount:
             raise NotFound("There is no such conversation.")
+        await connection.execute(text(erasure.TOLD_DELETED), {"conversation": conversation_id})
+        await drop_exports(connection, tenant_id)

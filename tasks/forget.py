@@ -57,8 +57,7 @@ async def forget(
         counts |= {"vanished": 1} if vanished else {}
         counts["originals"] = await let_go(connection, originals, tenant_id)
         if not vanished:  # what somebody has deleted is in no export either
-            exports = await asyncio.to_thread(lambda: list(bucket().files(tenant_id, FOLDER)))
-            counts["exports"] = await let_go(connection, exports, tenant_id)
+            counts["exports"] = await drop_exports(connection, tenant_id)
         facts = {"document_id": document_id, "requested_by": requested_by, "counts": counts}
         return await certify(connection, facts | {"name_hash": erasure.name_hash(tenant_id, external_id)}, tenant_id)
 
@@ -103,6 +102,12 @@ async def _counted(connection: AsyncConnection, statements: dict[str, str], **va
         wanted = {key: value for key, value in values.items() if f":{key}" in statement}
         counts[name] = (await connection.execute(text(statement), wanted)).rowcount
     return counts
+
+
+async def drop_exports(connection: AsyncConnection, tenant_id: UUID) -> int:
+    """Let go of a tenant's exports, which hold what was just deleted, and return how many."""
+    exports = await asyncio.to_thread(lambda: list(bucket().files(tenant_id, FOLDER)))
+    return await let_go(connection, exports, tenant_id)
 
 
 async def let_go(connection: AsyncConnection, originals: list[str], tenant_id: UUID) -> int:

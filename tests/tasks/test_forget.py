@@ -191,6 +191,24 @@ async def test_nothing_is_left_of_a_deleted_conversation_that_a_deleted_document
     assert mentions(database_url, SECRET[:-1]) == []
 
 
+async def test_no_export_holds_a_deleted_conversation(store: Database, tenant: UUID, other_tenant: UUID) -> None:
+    caller = uuid4()
+    conversation_id = await begin_conversation(tenant, caller, "Tea")
+    began = await exporting._begun(tenant)
+    theirs = await exporting._begun(other_tenant)
+    export = await export_tenant(tenant)
+    await export_tenant(other_tenant)
+    await delete_conversation(conversation_id, tenant, caller)
+    with pytest.raises(DeletedMeanwhile):
+        await exporting._keep(f"{tenant}/exports/{'a' * 64}", BytesIO(), tenant, began)
+    await exporting._keep(f"{other_tenant}/exports/{'a' * 64}", BytesIO(), other_tenant, theirs)
+    assert await remove_originals(tenant) == 1
+    with pytest.raises(NotFound):
+        await exporting.read_export(export.name, tenant)
+    assert len(list(bucket().files(other_tenant, "exports"))) == 2
+    assert (await export_tenant(tenant)).rows["conversation"] == 0
+
+
 async def test_no_export_holds_a_deleted_document(store: Database, tenant: UUID) -> None:
     await learned(tenant, "minerals.txt")
     began = await exporting._begun(tenant)

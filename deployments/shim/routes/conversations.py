@@ -12,6 +12,7 @@ from deployments.shim.identity import Principal, may
 from kowai.types import Length, Preferences, Tone
 from tasks.conversations import begin_conversation, delete_conversation, list_conversations, read_conversation
 from tasks.preferences import read_preferences, save_preferences
+from tasks.remove import remove_originals
 
 router = APIRouter(prefix="/api/v1", tags=["conversations"])
 
@@ -82,6 +83,7 @@ async def get_conversation(conversation_id: UUID, caller: Reader) -> Conversatio
 async def remove(conversation_id: UUID, caller: Asker) -> None:
     """Delete a conversation with its questions, answers and feedback."""
     await delete_conversation(conversation_id, caller.tenant_id, caller.id)
+    await remove_originals(caller.tenant_id)
 
 
 @router.get("/preferences")
