@@ -75,6 +75,8 @@ ARRIVALS = {
         where sources @> jsonb_build_array(jsonb_build_object('uri', cast(:name as text)))""",
     "sources": "delete from source where uri = :name",
 }
+# What was bought and is not indexed does not say of which document it is.
+BOUGHT = "delete from bought_vector"
 FIND = "select id from document where external_id = :name for update"
 DOCUMENT = "delete from document where id = :document"
 

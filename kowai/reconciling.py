@@ -24,6 +24,7 @@ MEND = {
         delete from chunk_vector v where not exists (select from chunk c where c.id = v.chunk_id)""",
     "postings without a chunk": """
         delete from posting p where not exists (select from chunk c where c.id = p.chunk_id)""",
+    "vectors that were bought and not used in time": "delete from bought_vector where kept_until < now()",
     "replies of models that a deletion has overtaken": f"""
         update model_call c set reply = 'null', state = 'void', cause = 'deleted'
         where c.state in ('settled', 'void') and c.reply <> 'null' and c.query_id is not null and (

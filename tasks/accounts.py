@@ -183,6 +183,8 @@ async def settle(settlement: Settlement) -> None:
     kept = {"durable": settlement.charged > 0, "by_key": True}
     async with (await database()).transaction(settlement.tenant_id, **kept) as connection:
         spending_sql.SHARE.later(connection, {})
+        if settlement.vectors:
+            spending_sql.BUY.later(connection, settlement.bought() | {"id": settlement.call_id})
         spending_sql.SETTLE.later(connection, values)
     spool.drop(settlement)
 
@@ -210,7 +212,7 @@ async def spoil(call_id: UUID, tenant_id: UUID, cause: str) -> None:
 
 async def sweep(tenant_id: UUID) -> int:
     """Settle the replies a dead process left on this machine, release what is past its lease; return how many calls."""
-    left = [settlement for call in spool.kept(tenant_id) if (settlement := spool.find(tenant_id, call))]
+    left = spool.left(tenant_id)
     for settlement in left:
         await settle(settlement)
     stale = {"id": None, "tenant": tenant_id, "cause": "lease_ran_out"}

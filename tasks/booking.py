@@ -1,5 +1,6 @@
 """The account of one request to an endpoint that is paid: opened with its worst case, then closed or released."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
@@ -13,6 +14,8 @@ from tasks import accounts, spool
 from tasks.accounts import Ahead, Purpose, Stored
 from tasks.finishing import finish
 from tasks.spool import Settlement
+
+NO_VECTORS: Mapping[str, bytes] = {}
 
 
 class Payee(NamedTuple):
@@ -72,8 +75,12 @@ class Booking:
         charged: Decimal | None,
         reply: Any = None,
         cause: str | None = None,
+        vectors: Mapping[str, bytes] = NO_VECTORS,
     ) -> None:
-        """Count what was spent, or may have been: with a `cause` nobody reads the reply again."""
+        """Count what was spent, or may have been: with a `cause` nobody reads the reply again.
+
+        What `vectors` were bought, by their hashes, is stored all the same.
+        """
         assert self.id
         settlement = Settlement(
             call_id=self.id,
@@ -87,6 +94,7 @@ class Booking:
             usage=usage,
             cost=spent,
             charged=charged or Decimal(0),
+            vectors={key: b64encode(vector).decode() for key, vector in vectors.items()},
         )
         spool.keep(settlement)
         await accounts.settle(settlement)

@@ -21,11 +21,15 @@ from tasks.step import patient_step
 
 
 class Embedded(NamedTuple):
-    """Hold, for each item that is a document, one L2-normalised row a chunk, their space and what embedded them."""
+    """Hold, for each item that is a document, one L2-normalised row a chunk, their space and what embedded them.
+
+    `bought` is what paid vectors are kept by until they are indexed.
+    """
 
     space: Space
     vectors: dict[UUID, NDArray[np.float32]]
     embedder: str = NAME
+    bought: tuple[str, ...] = ()
 
 
 @patient_step
@@ -43,23 +47,22 @@ async def embed_chunks(readings: Sequence[Reading], tenant_id: UUID) -> Embedded
         known = await _known(connection, digests, current) if current and texts else {}
     block = current.embedder if current else NAME
     new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known}
-    vectors, space = await _bought(new, owners, tenant_id, block)
+    vectors, space, _, bought = await _bought(new, owners, tenant_id, block)
     if known and current and space != current.space:  # the block was changed: its vectors go with no others
         known, new = {}, dict(zip(digests, texts, strict=True))
-        vectors, space = await _bought(new, owners, tenant_id, block)
+        vectors, space, _, bought = await _bought(new, owners, tenant_id, block)
     found = known | dict(zip(new, vectors, strict=True))
     rows = iter([found[digest] for digest in digests])
     stacked = {one.item_id: np.array([next(rows) for _ in one.chunks], np.float32) for one in documents}
-    return Embedded(space, stacked, block)
+    return Embedded(space, stacked, block, bought)
 
 
 async def _bought(
     new: Mapping[UUID, str], owners: Mapping[UUID, UUID], tenant_id: UUID, block: str
-) -> tuple[metered.Vectors, Space]:
+) -> metered.Embedding:
     """Return the vectors of texts by their digests, on the account of the items whose they are."""
     shares = Counter(owners[digest] for digest in new)
-    found = await metered.embed(list(new.values()), tenant_id, purpose="document", block=block, shares=shares)
-    return found.vectors, found.space
+    return await metered.embed(list(new.values()), tenant_id, purpose="document", block=block, shares=shares)
 
 
 async def _known(

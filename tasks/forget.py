@@ -54,6 +54,7 @@ async def forget(
             originals += results
         if not any(counts.values()):
             raise NotFound("There is no such document.")
+        counts["bought_vectors"] = (await connection.execute(text(erasure.BOUGHT))).rowcount
         counts |= {"vanished": 1} if vanished else {}
         counts["originals"] = await let_go(connection, originals, tenant_id)
         if not vanished:  # what somebody has deleted is in no export either

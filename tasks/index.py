@@ -15,6 +15,7 @@ from kowai import document_rows
 from kowai.errors import SpaceMismatch
 from kowai.indexing import IndexedDocument
 from kowai.tables.knowledge import ChunkRow
+from tasks.bought_vectors import drop_bought
 from tasks.deleted import hold_items
 from tasks.embed import Embedded
 from tasks.history import keep_past
@@ -70,6 +71,7 @@ async def _index(readings: Sequence[Reading], embedded: Embedded, tenant_id: UUI
             await _replace(connection, changed)
             await write_chunks(connection, [stored.indexed(embedded) for stored in changed], space_id=space)
             await write_relations(connection, {one.document_id: one.reading.relations for one in changed})
+        await drop_bought(connection, embedded.bought)
         if readings:
             await _end_items(connection, readings, {stored.reading.item_id: stored for stored in documents})
 

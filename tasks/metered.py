@@ -41,12 +41,13 @@ NO_MODEL = "No language model is configured: add a target to the block kowai-lan
 class Embedding(NamedTuple):
     """Hold one L2-normalised vector a text, shape (n, dimensions), their space and the tokens that were counted.
 
-    Tokens are what an endpoint reports: none of a text whose vector was paid for before; None where it does not say.
+    Tokens are what an endpoint reports, none of what was paid for before; by `kept` that is found until it is indexed.
     """
 
     vectors: Vectors
     space: Space
     tokens: int | None = None
+    kept: tuple[str, ...] = ()
 
 
 class Ranked(NamedTuple):
@@ -82,7 +83,8 @@ async def embed(
         return Embedding(reply.vectors, model.space, reply.tokens)
     account = Purpose(tenant_id, query_id, _flow(), "index" if shares else "embed")
     call = EmbedCall(model, price, await language_model(), account)
-    return Embedding(await call.vectors(model.prefixed(texts, purpose), shares), model.space, call.tally.tokens)
+    vectors = await call.vectors(model.prefixed(texts, purpose), shares)
+    return Embedding(vectors, model.space, call.tokens, call.kept)
 
 
 def states_for(tenant_id: UUID) -> Read:

@@ -38,7 +38,7 @@ async def question_vector(
 
 
 async def _embedded(text: str, tenant_id: UUID, block: str, query_id: UUID | None) -> tuple[metered.Vectors, Space]:
-    vectors, space, _ = await metered.embed([text], tenant_id, purpose="query", block=block, query_id=query_id)
+    vectors, space, *_ = await metered.embed([text], tenant_id, purpose="query", block=block, query_id=query_id)
     return vectors[0], space
 
 

@@ -162,6 +162,20 @@ update spend s set reserved = s.reserved - b.reserved, spent = s.spent + :amount
 from before b where s.tenant_id = b.tenant_id and s.day = b.day
 """)
 
+# Vectors that no document is deleted for meanwhile: of what is indexed until that is done, of questions for a retry.
+BUY = Compiled(
+    text("""
+insert into bought_vector (tenant_id, text_hash, vector, kept_until)
+select c.tenant_id, new.text_hash, new.vector,
+  now() + case c.role when 'index' then interval '7 days' else interval '1 hour' end
+from model_call c
+cross join unnest(cast(:hashes as text[]), cast(:vectors as bytea[])) as new(text_hash, vector)
+where c.id = :id and not exists (
+  select from deletion_certificate d where d.tenant_id = c.tenant_id and d.created_at > c.created_at)
+on conflict (tenant_id, text_hash) do update set kept_until = greatest(bought_vector.kept_until, excluded.kept_until)
+""")
+)
+
 SHARE_OUT = text("update model_call set shares = cast(:shares as jsonb) where id = :id")
 
 SPOIL = text("update model_call set state = 'void', cause = :cause where id = :id and state = 'settled'")

@@ -1,18 +1,24 @@
 """Replies on their way into the database: on disk first, so that a process that dies then has not paid in vain."""
 
 import os
+from base64 import b64decode
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from kowai.settings import settings
 from kowai.types import Usage, Value
 
 
 class Settlement(Value):
-    """Hold what a call brought and cost; `charged` counts against the limit even where `cost` is unknown."""
+    """Hold what a call brought and cost; `charged` counts against the limit even where `cost` is unknown.
+
+    `vectors` are those of an embedder in base64, by the hashes that they are kept by.
+    """
 
     call_id: UUID
     tenant_id: UUID
@@ -25,6 +31,10 @@ class Settlement(Value):
     usage: Usage
     cost: Decimal | None
     charged: Decimal
+    vectors: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def bought(self) -> dict[str, Any]:
+        return {"hashes": [*self.vectors], "vectors": [*map(b64decode, self.vectors.values())]}
 
 
 def keep(settlement: Settlement) -> None:
@@ -46,9 +56,10 @@ def find(tenant_id: UUID, call_id: UUID) -> Settlement | None:
         return None
 
 
-def kept(tenant_id: UUID) -> list[UUID]:
-    """Return the calls whose settlements wait on this machine."""
-    return [UUID(path.stem) for path in folder(tenant_id).glob("*.json")]
+def left(tenant_id: UUID) -> list[Settlement]:
+    """Return the settlements that wait on this machine."""
+    calls = [UUID(path.stem) for path in folder(tenant_id).glob("*.json")]
+    return [settlement for call in calls if (settlement := find(tenant_id, call))]
 
 
 def drop(settlement: Settlement) -> None:

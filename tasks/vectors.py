@@ -14,6 +14,7 @@ from kowai.errors import SpaceMismatch
 from kowai.indexing import digest_of, embedded_text
 from kowai.terms import known_as
 from tasks import metered
+from tasks.bought_vectors import drop_bought
 from tasks.spaces import StoredSpace
 
 BATCH = 256
@@ -22,11 +23,12 @@ Home = tuple[str, str]
 
 
 class Clothing(NamedTuple):
-    """Hold a chunk's vector as pgvector writes it, and the digest of the text that it is of."""
+    """Hold a chunk's vector as pgvector writes it, the digest of the text that it is of, and what it was kept by."""
 
     id: int
     embedding: str
     digest: UUID
+    kept: str | None
 
 
 class Given(NamedTuple):
@@ -58,20 +60,24 @@ async def embedded(rows: list[Any], space: StoredSpace, tenant_id: UUID) -> list
     """Return each chunk's vector. Raises SpaceMismatch when the embedder is of another space."""
     texts = [embedded_text(known_as(row.title, row.external_id), row) for row in rows]
     shares = Counter[UUID](row.document_id for row in rows)
-    vectors, made, _ = await metered.embed(texts, tenant_id, purpose="document", block=space.embedder, shares=shares)
+    vectors, made, _, kept = await metered.embed(
+        texts, tenant_id, purpose="document", block=space.embedder, shares=shares
+    )
     if made != space.space:
         raise SpaceMismatch(
             f"The embedder block '{space.embedder}' now makes vectors of {made.model} ({made.dimensions} dimensions), "
             f"the space is {space.model} ({space.dimensions}): set it back, or start `kowai reindex` again."
         )
+    bought = kept or [None] * len(rows)
     return [
-        Clothing(row.id, str(vector.tolist()), digest_of(content))
-        for row, vector, content in zip(rows, vectors, texts, strict=True)
+        Clothing(row.id, str(vector.tolist()), digest_of(content), key)
+        for row, vector, content, key in zip(rows, vectors, texts, bought, strict=True)
     ]
 
 
 async def clothe(connection: AsyncConnection, space: StoredSpace, home: Home, vectors: Sequence[Clothing]) -> None:
     """Store vectors of chunks that are still there."""
-    ids, embeddings, digests = map(list, zip(*vectors, strict=True))
+    ids, embeddings, digests, kept = map(list, zip(*vectors, strict=True))
     values = {"space": space.id, "ids": ids, "embeddings": embeddings, "digests": digests}
     await connection.execute(text(spaces.clothe(*home)), values)
+    await drop_bought(connection, [key for key in kept if key])

@@ -1,14 +1,14 @@
 """What a tenant may spend in a day, and what it has."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Numeric, UniqueConstraint
+from sqlalchemy import Column, LargeBinary, Numeric, UniqueConstraint
 from sqlmodel import Field
 
-from kowai.tables.rows import Row, TenantRow
+from kowai.tables.rows import Row, TenantRow, moment
 
 
 def dollars(*, nullable: bool = False) -> Any:
@@ -37,3 +37,13 @@ class Spend(TenantRow, table=True):
     settlements: int = 0
     releases: int = 0
     replays: int = 0
+
+
+class BoughtVector(TenantRow, table=True):
+    """Keep a vector that was paid for until it is indexed: little-endian 32-bit floats, by a hash of space and text."""
+
+    __table_args__ = (UniqueConstraint("tenant_id", "text_hash"),)
+
+    text_hash: str = Field(max_length=64)
+    vector: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    kept_until: datetime = moment(nullable=False)

@@ -16,7 +16,7 @@ TEXTS = ("How long?", "How far?")
 async def test_the_second_time_nothing_is_computed(
     store: Database, tenant: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, space, _ = await metered.embed(TEXTS, tenant, purpose="document")
+    _, space, *_ = await metered.embed(TEXTS, tenant, purpose="document")
     first = await kept_vectors(TEXTS, space, tenant)
     monkeypatch.delattr(metered, "embed")
     assert np.array_equal(await kept_vectors(TEXTS, space, tenant), first)
@@ -24,7 +24,7 @@ async def test_the_second_time_nothing_is_computed(
 
 @pytest.mark.parametrize("content", [b"", b"broken", b"\x93NUMPY"])
 async def test_a_broken_file_is_written_anew(store: Database, tenant: UUID, content: bytes) -> None:
-    _, space, _ = await metered.embed(TEXTS, tenant, purpose="document")
+    _, space, *_ = await metered.embed(TEXTS, tenant, purpose="document")
     first = await kept_vectors(TEXTS, space, tenant)
     (path,) = settings().models.glob("vectors-*.npy")
     path.write_bytes(content)

@@ -49,7 +49,7 @@ async def embed(wanted: Embeddings, caller: Embedder) -> dict[str, Any]:
     model = await embedder(block)
     if wanted.dimensions not in (None, model.space.dimensions):
         raise OtherDimensions(f"The vectors have {model.space.dimensions} dimensions and cannot be shortened.")
-    vectors, space, counted = await metered.embed(texts, caller.tenant_id, purpose="document", block=block)
+    vectors, space, counted, _ = await metered.embed(texts, caller.tenant_id, purpose="document", block=block)
     encode = _as_base64 if wanted.encoding_format == "base64" else np.ndarray.tolist
     data = [{"object": "embedding", "index": n, "embedding": encode(row)} for n, row in enumerate(vectors)]
     tokens = await model.count_tokens(texts) if counted is None else counted
