@@ -39,8 +39,8 @@ class Effect(NamedTuple):
 class Repeats:
     """Hold the key that came with a request, if one did."""
 
-    def __init__(self, response: Response, idempotency_key: IdempotencyKey = None) -> None:
-        self._key, self._response = idempotency_key, response
+    def __init__(self, response: Response, key: str | None) -> None:
+        self._key, self._response = key, response
 
     async def once(self, asked: list[Any], caller: Principal, act: Callable[[Claim | None], Awaitable[UUID]]) -> Effect:
         """Carry out what is `asked`, unless the caller's key stands for it already.
@@ -60,7 +60,12 @@ class Repeats:
             raise
 
 
-Repeatable = Annotated[Repeats, Depends()]
+async def repeats(response: Response, idempotency_key: IdempotencyKey = None) -> Repeats:
+    """Return those of the request; FastAPI would send the class itself to another thread."""
+    return Repeats(response, idempotency_key)
+
+
+Repeatable = Annotated[Repeats, Depends(repeats)]
 
 
 async def awaited(read: Callable[[], Awaitable[T]], ended: Callable[[T], bool]) -> T:
