@@ -1,8 +1,7 @@
 """The one door to models: reserve the worst case, call, settle what it cost; what was paid for once is read again."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
@@ -15,14 +14,12 @@ from prefect.context import FlowRunContext
 
 from blocks.connections import NAME, embedder, language_model, policy
 from blocks.embedder import Space
-from blocks.engines import BlockingEngine
 from blocks.price_table import embedding_price
 from kowai.embedding.states import Encoded
 from kowai.errors import KowaiError, Misconfigured, ModelFailed, ModelRefused, ModelUnreadable
 from kowai.extraction.field import Read
 from kowai.masking import Masking
 from kowai.reranking import RerankerFailed
-from kowai.signatures import PlainSpoken
 from kowai.types import Reply
 from tasks.accounts import Purpose, spoil
 from tasks.limited_engine import LimitedEngine, Purse
@@ -31,6 +28,7 @@ from tasks.metered_embedder import EmbedCall
 from tasks.metered_engine import MeteredEngine
 from tasks.metered_reranker import RerankCall
 from tasks.policy import policy_of
+from tasks.speaking import say, speaking
 
 Vectors = NDArray[np.float32]
 Hear = Callable[[str], None]
@@ -119,11 +117,10 @@ async def ask(
     A reply that has no form at all is the text of the field `plain`, if one is named.
     Raises BudgetExhausted when it could cost more than may be spent, ModelFailed when no target answers.
     """
-    options: dict[str, Any] = {"sample": sample, "hear": hear, "plain": plain, "target": target, "most": most}
-    async with spending(tenant_id, query_id=query_id, role=role, **options) as engine:
-        shown = {"demos": [dspy.Example(**demo) for demo in demos]} if demos else {}
-        prediction = await dspy.Predict(signature).acall(**inputs, **shown)
-    return _reply(prediction, engine)
+    options: dict[str, Any] = {"sample": sample, "hear": hear, "target": target, "most": most}
+    async with _account(tenant_id, query_id=query_id, role=role, **options) as (engine, speaker):
+        fields = await say(speaker, signature, inputs, role=role, plain=plain, demos=demos)
+    return _reply(fields, engine)
 
 
 async def rerankable(reranker: str) -> int:
@@ -157,32 +154,39 @@ def _flow() -> str | None:
     return run.flow.name if run and run.flow else None
 
 
-class SampledLM(dspy.LM):
-    """Give every roll-out that an optimiser asks for a seed, which makes it a request of its own."""
-
-    def copy(self, **kwargs: Any) -> "SampledLM":
-        rollout = kwargs.get("rollout_id")
-        seeded = {"seed": rollout} if rollout else {}
-        return cast(SampledLM, super().copy(**kwargs, **seeded))
-
-
 @asynccontextmanager
 async def spending(
     tenant_id: UUID,
     *,
     query_id: UUID | None = None,
     role: str = "careful",
-    sample: int = 0,
-    hear: Hear | None = None,
     plain: str | None = None,
     target: str | None = None,
     purse: Purse | None = None,
-    most: Decimal | None = None,
 ) -> AsyncGenerator[MeteredEngine]:
     """Let every DSPy program inside the block, in worker threads too, speak on this tenant's account.
 
     With a `purse`, they also stop where that is empty.
     """
+    async with _account(tenant_id, query_id=query_id, role=role, target=target) as (engine, speaker):
+        if purse is not None:
+            purse.calls, speaker = engine.calls, LimitedEngine(speaker, purse)
+        with speaking(speaker, role, plain):
+            yield engine
+
+
+@asynccontextmanager
+async def _account(
+    tenant_id: UUID,
+    *,
+    query_id: UUID | None,
+    role: str,
+    sample: int = 0,
+    hear: Hear | None = None,
+    target: str | None = None,
+    most: Decimal | None = None,
+) -> AsyncGenerator[tuple[MeteredEngine, Any]]:
+    """Give out the engine that spends on this tenant's account, and the one to speak through."""
     block = (await language_model()).preferring(target)
     if not block.targets:
         raise Misconfigured(NO_MODEL)
@@ -190,26 +194,13 @@ async def spending(
     masks = (await policy_of(tenant_id)).masks_prompts
     relay = Relay(hear) if hear and masks else None
     engine = MeteredEngine(block, purpose, sample=sample, hear=relay or hear)
-    speaker: Any = MaskedEngine(engine, relay) if masks else engine
-    if purse is not None:
-        purse.calls, speaker = engine.calls, LimitedEngine(speaker, purse)
     try:
-        with speaking(speaker, role, plain):
-            yield engine
+        yield engine, MaskedEngine(engine, relay) if masks else engine
     except BaseException as error:
         known = await _known(error, engine)
         if known is error:
             raise
         raise known from (None if isinstance(known, ModelUnreadable) else error)  # the cause quotes the reply
-
-
-@contextmanager
-def speaking(engine: Any, role: str, plain: str | None = None) -> Generator[None]:
-    """Let every DSPy program inside the block speak through `engine`; a reply without form is the field `plain`."""
-    blocking = BlockingEngine(engine, asyncio.get_running_loop())
-    model = SampledLM(f"kowai/{role}", engine=blocking, async_engine=engine, cache=False, num_retries=0)
-    with dspy.context(lm=model, adapter=PlainSpoken(plain), disable_history=True):
-        yield
 
 
 async def _known(error: BaseException, engine: MeteredEngine) -> BaseException:
@@ -242,8 +233,7 @@ def _unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def _reply(prediction: dspy.Prediction, engine: MeteredEngine) -> Reply:
+def _reply(fields: dict[str, Any], engine: MeteredEngine) -> Reply:
     last = engine.calls[-1]
-    fields: Any = cast(Any, prediction).toDict()
     spoken: dict[str, Any] = {"model": last.target, "usage": last.usage, "cost": last.cost, "fallback": last.fallback}
     return Reply(fields=fields, call_id=last.call_id, **spoken)

@@ -19,7 +19,7 @@ from kowai.errors import ModelUnreadable, NothingToReplay
 from kowai.tables.ledger import ModelCall
 from kowai.types import Reply, Usage
 from tasks.masked_engine import MaskedEngine
-from tasks.metered import speaking
+from tasks.speaking import say
 
 GONE = "The model's reply is no longer stored: replay with a fresh one, which is paid."
 
@@ -57,13 +57,13 @@ class Rereading:
         if call_id is None or row is None or not row.reply:
             raise NothingToReplay(GONE)
         try:
-            with speaking(MaskedEngine(StoredEngine(row.reply)), "stored", plain):
-                prediction: Any = await dspy.Predict(signature).acall(**inputs)
+            engine = MaskedEngine(StoredEngine(row.reply))
+            fields = await say(engine, signature, inputs, role="stored", plain=plain)
         except AdapterParseError:
             raise ModelUnreadable("The stored reply does not have the form that is asked for now.") from None
         usage = Usage(prompt_tokens=row.prompt_tokens, completion_tokens=row.completion_tokens)
         spoken: dict[str, Any] = {"model": row.target, "usage": usage, "cost": row.cost, "fallback": row.fallback}
-        return Reply(fields=prediction.toDict(), call_id=call_id, **spoken)
+        return Reply(fields=fields, call_id=call_id, **spoken)
 
 
 async def _find(call_id: UUID, tenant_id: UUID) -> Any:
