@@ -26,14 +26,14 @@ def approvals(
 ) -> None:
     """List what waits for an approval, with what it could cost."""
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import is_empty, print_json
 
     with Api(url, key) as api:
         found: list[dict[str, Any]] = api.get("/api/v1/approvals", state=None if everything else "waiting")
     if as_json:
         return print_json(found)
-    if not found:
-        typer.echo("Nothing was quoted yet." if everything else "Nothing waits for an approval.", err=True)
+    if is_empty(found, "Nothing was quoted yet." if everything else "Nothing waits for an approval."):
+        return
     for each in found:
         by = f" by {each['decided_by']}" if each["decided_by"] else ""
         typer.echo(f"{each['id']}: {each['workflow']}, {each['state']}{by}. {_sentence(each['quote'])}")

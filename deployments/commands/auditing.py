@@ -23,7 +23,7 @@ def list_entries(
     from deployments.commands.entering import show_rows
 
     with Api(url, key) as api:
-        show_rows(api.get("/api/v1/audit", after=after, limit=limit), COLUMNS, as_json)
+        show_rows(api.get("/api/v1/audit", after=after, limit=limit), COLUMNS, as_json, "There are no more entries.")
 
 
 @audit.command("verify")

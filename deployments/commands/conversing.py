@@ -9,6 +9,7 @@ from deployments.commands.options import Json, Key, State, Url
 if TYPE_CHECKING:
     from deployments.commands.api import Api
 
+COLUMNS = ("query_id", "rating", "persona", "question", "comment")
 LENGTHS = "short, normal or long"
 TONES = "plain, friendly or formal"
 
@@ -40,7 +41,7 @@ def conversations(url: Url = None, key: Key = None, as_json: Json = False, state
     """List your conversations."""
     with _api(url, key) as api:
         found = api.get("/api/v1/conversations")
-    _print(found, ("id", "turns", "created_at", "title"), as_json)
+    _print(found, ("id", "turns", "created_at", "title"), as_json, "You have no conversations.")
 
 
 def rate(
@@ -66,7 +67,7 @@ def feedback(
     """List what callers thought of answers."""
     with _api(url, key) as api:
         found = api.get(f"/api/v1/feedback{f'?rating={rating}' if rating else ''}")
-    _print(found, ("query_id", "rating", "persona", "question", "comment"), as_json)
+    _print(found, COLUMNS, as_json, "Nobody has rated an answer yet.")
 
 
 def preferences(
@@ -102,13 +103,15 @@ def _line() -> str:
         return ""
 
 
-def _print(rows: Any, columns: tuple[str, ...], as_json: bool) -> None:
+def _print(rows: Any, columns: tuple[str, ...], as_json: bool, nothing: str) -> None:
     from rich.markup import escape
 
-    from deployments.commands.printing import open_console, print_json, table
+    from deployments.commands.printing import is_empty, open_console, print_json, table
 
     if as_json:
         return print_json(rows)
+    if is_empty(rows, nothing):
+        return
     made = table(*(column.replace("_", " ") for column in columns))
     for row in rows:
         made.add_row(*("" if row[column] is None else escape(str(row[column])) for column in columns))

@@ -48,7 +48,8 @@ def logout(url: Url = None, state: State = None) -> None:
 @users.command("list")
 def list_users(url: Url = None, key: Key = None, as_json: Json = False, state: State = None) -> None:
     """List the users."""
-    show_rows(_get("/api/v1/users", url, key), ("id", "email", "role", "disabled", "last_login_at"), as_json)
+    columns = ("id", "email", "role", "disabled", "last_login_at")
+    show_rows(_get("/api/v1/users", url, key), columns, as_json, "There are no users yet: kowai users add.")
 
 
 @users.command("add")
@@ -160,15 +161,20 @@ def send(method: str, path: str, body: Any, url: str | None, key: str | None) ->
         return api.send(method, path, body)
 
 
-def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+def show_rows(
+    rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, nothing: str = "There is nothing to list."
+) -> None:
+    """Print a table, or the sentence that there is `nothing`."""
     import json
 
     from rich.markup import escape
 
-    from deployments.commands.printing import open_console, table
+    from deployments.commands.printing import is_empty, open_console, table
 
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
+        return
+    if is_empty(rows, nothing):
         return
     made = table(*columns)
     for row in rows:

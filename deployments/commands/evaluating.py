@@ -122,10 +122,12 @@ def _is_of_beir(path: Path) -> bool:
 def _list(found: list[dict[str, Any]], as_json: bool) -> None:
     from rich.markup import escape
 
-    from deployments.commands.printing import open_console, print_json, table
+    from deployments.commands.printing import is_empty, open_console, print_json, table
 
     if as_json:
         return print_json(found)
+    if is_empty(found, "Nothing was evaluated yet."):
+        return
     shown = table("evaluation", "suite", "personas", "outcome", "accepted", "begun")
     for each in found:
         suite, outcome = f"{each['suite']} v{each['suite_version']}", each["outcome"] or each["status"]

@@ -48,7 +48,7 @@ def experiments(
 ) -> None:
     """List experiments, show the lift of one, or stop it."""
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import is_empty, print_json
 
     with Api(url, key) as api:
         if experiment and stop:
@@ -59,6 +59,8 @@ def experiments(
             found: list[dict[str, Any]] = api.get("/api/v1/experiments")
     if as_json:
         return print_json(found[0] if experiment else found)
+    if is_empty(found, "No experiment was begun yet."):
+        return
     for each in found:
         told = each["sentence"] or f"{each['exposures']:,} exposures so far."
         typer.echo(f"{each['experiment_id']}: {each['slot']} by {each['metric']} {each['outcome'] or 'runs'}. {told}")
@@ -71,6 +73,7 @@ def flags(
     file: File = None,
     remove: Remove = False,
     *,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
     state: State = None,
@@ -79,7 +82,7 @@ def flags(
     import yaml
 
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import is_empty, print_json
     from kowai.errors import NotFound
 
     with Api(url, key) as api:
@@ -90,7 +93,7 @@ def flags(
             return print_json(api.put(f"/api/v1/flags/{name}", yaml.safe_load(file.read_text())))
         found: list[dict[str, Any]] = api.get("/api/v1/flags")
     if name is None:
-        return print_json(found)
+        return None if not as_json and is_empty(found, "There are no flags yet.") else print_json(found)
     named = [each for each in found if each["name"] == name]
     if not named:
         raise NotFound(f"There is no flag '{name}'.")

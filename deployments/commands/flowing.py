@@ -19,7 +19,12 @@ Set = Annotated[list[str], typer.Option("--set", help="NAME=VALUE, as in suite=h
 @workflows.command("list")
 def list_workflows(url: Url = None, key: Key = None, as_json: Json = False, state: State = None) -> None:
     """List the workflows that you may start."""
-    show_rows(send("GET", WORKFLOWS, None, url, key), ("name", "description"), as_json)
+    show_rows(
+        send("GET", WORKFLOWS, None, url, key),
+        ("name", "description"),
+        as_json,
+        "There is no workflow that you may start.",
+    )
 
 
 @workflows.command("show")
@@ -55,7 +60,7 @@ def start_workflow(
 @workflows.command("runs")
 def list_runs(url: Url = None, key: Key = None, as_json: Json = False, state: State = None) -> None:
     """List what was started, newest first, and where it stands."""
-    show_rows(send("GET", RUNS, None, url, key), COLUMNS, as_json)
+    show_rows(send("GET", RUNS, None, url, key), COLUMNS, as_json, "No workflow was started yet.")
 
 
 @workflows.command("state")

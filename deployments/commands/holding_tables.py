@@ -6,11 +6,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.commands.printing import open_console, table
+from deployments.commands.printing import is_empty, open_console, table
 from deployments.commands.tally import COUNTS
 
 
 def print_documents(reply: dict[str, Any]) -> None:
+    if is_empty(reply["documents"], "There are no such documents."):
+        return
     made = table("document", "title", "type", "version", "changed", "id")
     for document in reply["documents"]:
         changed = document["updated_at"][:16].replace("T", " ")

@@ -67,7 +67,7 @@ def optimisations(
 ) -> None:
     """List searches for better prompts, show one, or print what it learned."""
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import is_empty, print_json
 
     with Api(url, key) as api:
         if optimisation and artefact:
@@ -78,6 +78,8 @@ def optimisations(
             found: list[dict[str, Any]] = api.get("/api/v1/optimisations")
     if as_json:
         return print_json(found[0] if optimisation else found)
+    if is_empty(found, "No better prompt was searched for yet."):
+        return
     for each in found:
         _print(each)
 

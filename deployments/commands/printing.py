@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -29,6 +30,13 @@ def open_console() -> Console:
 
 def print_json(reply: dict[str, Any] | list[dict[str, Any]]) -> None:
     typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+
+
+def is_empty(found: Sized, sentence: str) -> bool:
+    """Tell whether a list is empty, and say so on the error stream."""
+    if not found:
+        typer.echo(sentence, err=True)
+    return not found
 
 
 def print_quote(quote: dict[str, Any], as_json: bool) -> None:

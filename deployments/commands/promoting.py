@@ -64,7 +64,7 @@ def promotions(
 ) -> None:
     """List what was put through the gate, show one, or roll it back."""
     from deployments.commands.api import Api
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import is_empty, print_json
 
     with Api(url, key) as api:
         if promotion and undo:
@@ -75,6 +75,8 @@ def promotions(
             found: list[dict[str, Any]] = api.get("/api/v1/promotions")
     if as_json:
         return print_json(found[0] if promotion else found)
+    if is_empty(found, "Nothing was put through the gate yet."):
+        return
     for each in found:
         _print(each)
 

@@ -119,8 +119,10 @@ def _pairs(told: list[str] | None) -> dict[str, Any]:
 def _print(kept: list[dict[str, Any]]) -> None:
     from rich.markup import escape
 
-    from deployments.commands.printing import open_console, table
+    from deployments.commands.printing import is_empty, open_console, table
 
+    if is_empty(kept, "There are no sources yet: kowai sources add."):
+        return
     listed = table("source", "kind", "schedule", "due", "walked", "vanished", "id")
     for each in kept:
         schedule = f"{each['cron']} ({each['timezone']})" if each["cron"] else "nightly"

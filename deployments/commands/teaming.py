@@ -67,10 +67,12 @@ def teams(
 
 
 def _list(found: list[dict[str, Any]], as_json: bool) -> None:
-    from deployments.commands.printing import print_json
+    from deployments.commands.printing import is_empty, print_json
 
     if as_json:
         return print_json(found)
+    if is_empty(found, "No team was asked anything yet."):
+        return
     for each in found:
         typer.echo(f"{each['team_id']}: {each['status']}. {each['question']}")
 

@@ -80,8 +80,8 @@ class StandIn:
         self.note(path, body, request)
         return self.scripted() or JSONResponse(ANSWER if path == "query" else {"passages": ANSWER["citations"]})
 
-    async def look(self) -> JSONResponse:
-        return JSONResponse(self.found)
+    async def look(self, path: str) -> JSONResponse:
+        return JSONResponse(self.found(path) if callable(self.found) else self.found)
 
     def index(self, path: str, items: dict[str, Any], request: Request) -> JSONResponse:
         self.note(path, items, request)
@@ -193,6 +193,25 @@ def test_a_list_as_json_is_one_document(ask: Run, stand_in: StandIn, command: tu
     outcome = ask(*command, "--json")
     told = json.loads(outcome.out)
     assert (outcome.code, isinstance(told, dict) or len(told)) in ((0, 2), (0, True))
+
+
+LISTED = ["experiments", "optimisations", "promotions", "evaluations", "teams", "flags", "conversations", "feedback"]
+LISTED += ["approvals", "users list", "workflows list", "workflows runs", "audit list", "allowances"]
+
+
+@pytest.mark.parametrize("command", LISTED)
+def test_an_empty_list_is_said_to_be_empty_in_one_sentence(ask: Run, stand_in: StandIn, command: str) -> None:
+    stand_in.found = []
+    outcome = ask(*command.split())
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.count("\n") == 1
+
+
+def test_the_limits_of_a_tenant_are_found_by_its_name(ask: Run, stand_in: StandIn) -> None:
+    listed = [{"id": "11", "name": "acme"}, {"id": "22", "name": "other"}]
+    stand_in.found = lambda path: listed if path == "tenants" else {"path": path}
+    assert json.loads(ask("allowances", "--tenant", "Acme", "--json").out) == [{"path": "tenants/11/allowance"}]
+    assert "None of tenants" in ask("allowances", "--tenant", "Nobody").err
 
 
 @pytest.mark.parametrize("command", ["promotions", "experiments", "optimisations", "evaluations", "teams"])
