@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 FIRST = 32
-LEAST, MOST = 8, 256
-CHUNKS = 256  # enough that what a batch costs by itself is little beside their embedding
-TOGETHER = 2 * CHUNKS  # some seconds of embedding: after them progress is seen, and a crash does no more of it again
+LEAST, MOST = 8, 512
+CHUNKS = 512  # enough that what a batch costs by itself is little beside their embedding
+TOGETHER = CHUNKS + CHUNKS // 2  # seconds of embedding: then progress is seen, and a crash does no more of it again
 
 
 def batch_of(chunks: Sequence[int]) -> int:

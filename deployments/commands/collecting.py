@@ -42,10 +42,10 @@ def ingest_all(sources: Iterable[str], api: Api) -> Tally:
 
 def planned(collected: Collected, tally: Tally, api: Api) -> Iterator[Planned]:
     """Yield every batch with what sends it."""
-    for batch in batches(collected.files, sending.FILES_PER_BATCH):
+    for batch in batches(collected.files, sending.FILES):
         yield batch, partial(sending.send_files, api)
     for source in collected.records:
-        for batch in batches(readable(source, tally), sending.RECORDS_PER_BATCH):
+        for batch in batches(readable(source, tally), sending.RECORDS):
             yield batch, partial(sending.send_records, api)
     for address in collected.addresses:
         yield [address], partial(sending.send_address, api)

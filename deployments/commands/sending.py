@@ -12,12 +12,20 @@ from deployments.commands.api import Api, Refused
 from deployments.commands.tally import Tally
 from kowai.errors import SourceForbidden, SourceMissing
 
-FILES_PER_BATCH = 100  # each request is an ingestion, whose begin and end keep the embedder waiting
-RECORDS_PER_BATCH = 500
-BATCH_BYTES = 20_000_000
 AT_ONCE = 2  # while one batch begins or ends, the other keeps the embedder busy
 FIRST_SHARE = 8  # the first batch is an eighth of the largest, and each next one twice as large
 REFUSALS_OF_ONE = (400, 413, 415, 422)  # the fault lies in a document, not in the caller or the server
+
+
+class Bounds(NamedTuple):
+    """Bound what one request carries: each is an ingestion, which costs something by itself."""
+
+    parcels: int
+    size: int  # bytes
+
+
+FILES = Bounds(100, 20_000_000)
+RECORDS = Bounds(2_000, 2_000_000)  # some two thousand chunks, whether they are those of many documents or of few
 
 
 class Parcel(NamedTuple):
@@ -32,17 +40,17 @@ Sender = Callable[[list[Parcel]], dict[str, Any]]
 Planned = tuple[list[Parcel], Sender]
 
 
-def batches(parcels: Iterable[Parcel], count: int) -> Iterator[list[Parcel]]:
-    """Yield lists of at most `count` parcels and 20 MB; a larger parcel travels alone.
+def batches(parcels: Iterable[Parcel], largest: Bounds) -> Iterator[list[Parcel]]:
+    """Yield lists of parcels within these bounds; a larger parcel travels alone.
 
     They grow: the first soon shows whether any will be taken, and two of different sizes at once do not end together.
     """
     batch: list[Parcel] = []
-    size, most = 0, max(1, count // FIRST_SHARE)
+    size, share = 0, FIRST_SHARE
     for parcel in parcels:
-        if batch and (len(batch) == most or size + parcel.size > BATCH_BYTES):
+        if batch and (len(batch) >= largest.parcels // share or size + parcel.size > largest.size // share):
             yield batch
-            batch, size, most = [], 0, min(count, 2 * most)
+            batch, size, share = [], 0, max(1, share // 2)
         batch.append(parcel)
         size += parcel.size
     if batch:

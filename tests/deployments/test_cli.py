@@ -299,14 +299,19 @@ def test_files_travel_in_batches_that_double_up_to_a_hundred(ask: Run, stand_in:
     for number in range(205):
         (tmp_path / f"{number}.md").write_text(f"document {number}")
     assert ask("ingest", str(tmp_path / "*.md")).code == 0
-    assert sorted(len(files) for _, files, _ in stand_in.seen) == [12, 24, 25, 48, 96]
+    assert sorted(len(files) for _, files, _ in stand_in.seen) == [12, 18, 25, 50, 100]
 
 
-def test_batches_are_bounded_in_bytes_and_a_large_file_travels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "BATCH_BYTES", 100)
+def test_batches_are_bounded_in_bytes_and_a_large_file_travels_alone() -> None:
     parcels = [sending.Parcel(str(size), size, None) for size in (60, 40, 1, 500, 30, 30)]
-    sizes = [[parcel.size for parcel in batch] for batch in sending.batches(parcels, 20)]
+    sizes = [[parcel.size for parcel in batch] for batch in sending.batches(parcels, sending.Bounds(160, 800))]
     assert sizes == [[60, 40], [1], [500], [30, 30]]
+
+
+def test_batches_of_long_documents_double_up_to_their_bytes() -> None:
+    parcels = [sending.Parcel(str(number), 100, None) for number in range(40)]
+    batches = sending.batches(parcels, sending.Bounds(1000, 1600))
+    assert [len(batch) for batch in batches] == [2, 4, 8, 16, 10]
 
 
 def test_a_dead_document_is_listed_with_its_cause_and_exit_code_1(ask: Run, tmp_path: Path) -> None:
@@ -355,7 +360,7 @@ def test_records_are_streamed_in_growing_batches_past_bad_lines(ask: Run, stand_
     reply = json.loads(ask("ingest", str(corpus), "--json").out)
     assert (reply["accepted"], reply["indexed"], reply["dead"]) == (1100, 1099, 1)
     assert reply["deaths"][0]["uri"] == f"{corpus}:8"
-    assert sorted(len(documents) for _, documents, _ in stand_in.seen) == [62, 124, 169, 248, 496]
+    assert sorted(len(documents) for _, documents, _ in stand_in.seen) == [250, 349, 500]
     first = stand_in.seen[0][1]["0"]
     assert first == {"_id": "0", "title": "t0", "text": "text 0", "metadata": {"year": 1999}}
 
