@@ -134,7 +134,7 @@ class WordColumns(NamedTuple):
 # Arrays go past what a COPY may not: row-level security refuses it.
 WRITE_CHUNKS = f"""
 with new as materialized (
-  select nextval(pg_get_serial_sequence('chunk', 'id')) as id, new.* from unnest(
+  select nextval((select cast(pg_get_serial_sequence('chunk', 'id') as regclass))) as id, new.* from unnest(
     %(document_id)b::uuid[], %(version)b::integer[], %(ordinal)b::integer[], %(start_char)b::integer[],
     %(end_char)b::integer[], %(page)b::integer[], %(heading_path)b::text[], %(text)b::text[], %(embedding)b::halfvec[],
     %(digest)b::uuid[]
