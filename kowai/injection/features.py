@@ -2,7 +2,11 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+import string
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, pairwise
 from typing import NamedTuple
 from zlib import crc32
 
@@ -16,7 +20,11 @@ WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|[?!:|{}<>\[\]=]")
 WINDOW, STRIDE = 60, 30
 SHORTEST_ORDER = 4  # words; shorter ones that name what they override are found by rules
 SEGMENT = re.compile(r"[^\s](?:[^\n.!?]|[.!?](?!\s))*[.!?]*")
-CONTENT = re.compile(r"[^\W\d_]{4,}")
+CODED = re.compile(r"[{}();=]")
+APOSTROPHE = re.compile("['’]")
+CARET = crc32(b"^")
+DIGITS = string.digits.encode()
+LONG_WORD = 4
 RULES = KINDS
 MARKS = "#*-+>`|$.0123456789"  # what lines of lists, headings and code begin with
 
@@ -39,18 +47,30 @@ class Segment(NamedTuple):
 
 def hashed(text: str) -> Indices:
     """Return the buckets of a text, in order."""
-    return np.array(sorted(buckets(text)), np.int64)
+    return np.array(sorted(buckets(tokens(text))), np.int64)
 
 
-def buckets(text: str) -> set[int]:
-    """Return the buckets of the text's words, of its pairs of words, and of the first of both behind a ^."""
-    words = [b"0" if word.isdigit() else word.encode() for word in WORD.findall(text.lower())]
-    hashes = [*map(crc32, words)]
-    hashes += [crc32(b" " + right, left) for left, right in zip(hashes, words[1:], strict=False)]
+def tokens(text: str) -> list[str]:
+    """Return the words, numbers and marks of a text without case."""
+    return WORD.findall(text.lower())
+
+
+def buckets(said: Sequence[str]) -> set[int]:
+    """Return the buckets of a text's tokens, of pairs of them, and of the first of both behind a ^."""
+    words = [*map(_word, said)]
+    hashes = [each for each, _ in words]
+    hashes += [crc32(right, left) for (left, _), (_, right) in pairwise(words)]
     if words:
-        first = crc32(b"^" + words[0])
-        hashes += [first, *(crc32(b" " + word, first) for word in words[1:2])]
+        first = crc32(words[0][1][1:], CARET)
+        hashes += [first, *(crc32(behind, first) for _, behind in words[1:2])]
     return {each % BUCKETS for each in hashes}
+
+
+@lru_cache(1 << 14)
+def _word(word: str) -> tuple[int, bytes]:
+    """Return the hash of a token, and how it stands behind another one."""
+    written = b"0" if word.isdigit() else word.encode()
+    return crc32(written), b" " + written
 
 
 def windows(text: str) -> list[str]:
@@ -77,26 +97,35 @@ def segments(text: str) -> list[Segment]:
     return [Segment(match.start(), match.end(), match[0]) for match in SEGMENT.finditer(text)]
 
 
-def surroundings(parts: Sequence[Segment]) -> list[list[float]]:
-    """Return for each segment how it fits among the others: novelty of its words, form of its line, its place."""
-    holders: dict[str, int] = {}
-    owned = [set(CONTENT.findall(part.text.lower())) for part in parts]
-    for own in owned:
-        for word in own:
-            holders[word] = holders.get(word, 0) + 1
+def surroundings(parts: Sequence[Segment], said: Sequence[Sequence[str]] | None = None) -> list[list[float]]:
+    """Return for each segment how it fits among the others: novelty of its words, form of its line, its place.
+
+    `said` are the tokens of each, if they are known.
+    """
+    owned = [set(_long_words(each)) for each in said or [tokens(part.text) for part in parts]]
+    holders = Counter(chain.from_iterable(owned))
     piped = sum("|" in part.text for part in parts) / max(1, len(parts))
-    coded = sum(any(mark in part.text for mark in "{}();=") for part in parts) / max(1, len(parts))
+    coded = sum(CODED.search(part.text) is not None for part in parts) / max(1, len(parts))
     return [
         _surrounded(part, own, holders, piped=piped, coded=coded, edge=place in (0, len(parts) - 1))
         for place, (part, own) in enumerate(zip(parts, owned, strict=True))
     ]
 
 
+def _long_words(said: Sequence[str]) -> Iterator[str]:
+    for token in said:
+        if len(token) >= LONG_WORD and not token.isdecimal():
+            if token.isalpha():
+                yield token
+            else:
+                yield from (word for word in APOSTROPHE.split(token) if len(word) >= LONG_WORD)
+
+
 def _surrounded(
-    part: Segment, own: set[str], holders: dict[str, int], *, piped: float, coded: float, edge: bool
+    part: Segment, own: set[str], holders: Mapping[str, int], *, piped: float, coded: float, edge: bool
 ) -> list[float]:
-    new = sum(holders[word] == 1 for word in own) / len(own) if own else 0.0
-    figures = sum(map(str.isdigit, part.text)) / len(part.text)
+    new = [holders[word] for word in own].count(1) / len(own) if own else 0.0
+    figures = _digits(part.text) / len(part.text)
     words = min(1.0, len(part.text.split()) / 25)
     is_bare = float("|" not in part.text)
     is_sentence = float(part.text[0].isupper() and part.text[-1] in ".?!:\"'")
@@ -115,3 +144,9 @@ def _surrounded(
         is_sentence * new,
         is_sentence * piped * is_bare,
     ]
+
+
+def _digits(text: str) -> int:
+    if text.isascii():
+        return len(text) - len(text.encode().translate(None, DIGITS))
+    return sum(map(str.isdigit, text))

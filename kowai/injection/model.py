@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kowai.injection.features import Vector, buckets, measures, rarity, segments, surroundings, windows
+from kowai.injection.features import Vector, buckets, measures, rarity, segments, surroundings, tokens, windows
 from kowai.injection.normalising import plain
 from kowai.injection.rules import Rule
 
@@ -22,9 +22,9 @@ class Linear(NamedTuple):
     dense: Vector
     bias: float
 
-    def scores(self, texts: Sequence[str], dense: Sequence[Sequence[float]]) -> Vector:
-        """Return for each text, whose measures are a row of `dense`, the log odds that it is an attack."""
-        held = [buckets(text) for text in texts]
+    def scores(self, said: Sequence[Sequence[str]], dense: Sequence[Sequence[float]]) -> Vector:
+        """Return for each text's tokens, its measures a row of `dense`, the log odds that it is an attack."""
+        held = [*map(buckets, said)]
         counts = np.array([len(own) for own in held])
         weights = np.append(self.hashed[np.fromiter(chain.from_iterable(held), np.int64, counts.sum())], 0.0)
         words = np.add.reduceat(weights, np.cumsum(counts) - counts) * (counts > 0) / np.sqrt(np.maximum(1, counts))
@@ -42,7 +42,7 @@ def question_score(text: str) -> float:
     """Return the log odds of the strongest window."""
     model = linear("question")
     parts = windows(plain(text))
-    return float(model.scores(parts, [*map(measures, parts)]).max())
+    return float(model.scores([*map(tokens, parts)], [*map(measures, parts)]).max())
 
 
 def sentence_scores(text: str, standing: Mapping[str, Rule]) -> list[tuple[int, int, float]]:
@@ -51,12 +51,13 @@ def sentence_scores(text: str, standing: Mapping[str, Rule]) -> list[tuple[int, 
     `standing` are the rules that may hit in the text.
     """
     parts = segments(text)
-    judged = [each for each in zip(parts, surroundings(parts), strict=True) if each[0].is_long_enough]
+    said = [tokens(part.text) for part in parts]
+    judged = [each for each in zip(parts, surroundings(parts, said), said, strict=True) if each[0].is_long_enough]
     if not judged:
         return []
-    dense = [measures(part.text, standing) + near for part, near in judged]
-    scores = linear("document").scores([part.text for part, _ in judged], dense) - rarity(len(parts))
-    return [(part.start, part.end, score) for (part, _), score in zip(judged, scores.tolist(), strict=True)]
+    dense = [measures(part.text, standing) + near for part, near, _ in judged]
+    scores = linear("document").scores([each for _, _, each in judged], dense) - rarity(len(parts))
+    return [(part.start, part.end, score) for (part, _, _), score in zip(judged, scores.tolist(), strict=True)]
 
 
 def chance(log_odds: float) -> float:
