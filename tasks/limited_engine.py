@@ -10,16 +10,21 @@ from dspy import lm15
 from blocks.engines import Capabilities
 from kowai.allowance import Taken, may_start
 from kowai.errors import BudgetExhausted
+from kowai.pricing import total
 from kowai.suites import Limits
 from tasks.metered_engine import Spoken
 
 
 class Purse:
-    """Hold what many calls together may take, replayed ones included; `is_empty` once a call was refused."""
+    """Hold what many calls together may take, replayed ones included; `is_empty` once a call was refused.
+
+    What may be billed for calls that nobody heard of again counts as well.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits, self.is_empty = limits, False
         self.calls: list[Spoken] = []
+        self.unheard: list[Decimal] = []
         self._began, self._running, self._turn = time.monotonic(), 0, asyncio.Condition()
 
     @property
@@ -30,7 +35,7 @@ class Purse:
     def dollars(self) -> Decimal | None:
         """Return what the calls cost; None where one call's price is not known."""
         costs = [call.cost for call in self.calls]
-        return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
+        return total([*costs, *self.unheard])
 
     async def enter(self) -> None:
         """Wait until one more call fits beside those under way. Raises BudgetExhausted when nothing is left."""
@@ -49,11 +54,11 @@ class Purse:
 
     def _heeded(self) -> Limits:
         """Return the limits without that in dollars once calls have turned out to be free."""
-        is_free = bool(self.calls) and not any(call.cost for call in self.calls)
+        is_free = bool(self.calls) and not any(call.cost for call in self.calls) and not any(self.unheard)
         return self.limits.model_copy(update={"dollars": None}) if is_free and self.limits.dollars else self.limits
 
     def _taken(self) -> Taken:
-        costs = [call.cost or Decimal(0) for call in self.calls]
+        costs = [*(call.cost or Decimal(0) for call in self.calls), *self.unheard]
         each = (max(map(_tokens, self.calls), default=0), max(costs, default=Decimal(0)))
         minutes = (time.monotonic() - self._began) / 60
         return Taken(self.tokens, sum(costs, Decimal(0)), minutes, self._running, *each)

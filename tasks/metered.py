@@ -170,7 +170,7 @@ async def spending(
     """
     async with _account(tenant_id, query_id=query_id, role=role, target=target) as (engine, speaker):
         if purse is not None:
-            purse.calls, speaker = engine.calls, LimitedEngine(speaker, purse)
+            purse.calls, purse.unheard, speaker = engine.calls, engine.unheard, LimitedEngine(speaker, purse)
         with speaking(speaker, role, plain):
             yield engine
 

@@ -41,10 +41,10 @@ class Spoken(NamedTuple):
 
 
 class MeteredEngine(Capabilities):
-    """Speak for one tenant; `calls` lists what was said in this engine's life, replays included."""
+    """Speak for one tenant; `calls` lists what was said, replays included, `unheard` the dollars charged besides."""
 
     def __init__(self, model: LanguageModel, purpose: Purpose, *, sample: int = 0, hear: Hear | None = None) -> None:
-        self.purpose, self.calls = purpose, list[Spoken]()
+        self.purpose, self.calls, self.unheard = purpose, list[Spoken](), list[Decimal]()
         self.refusal: KowaiError | None = None
         self.model, self._sample, self._hear = model, sample, hear
         self._failover = AsyncFailover(model.for_role(purpose.role))
@@ -133,14 +133,12 @@ class Call:
         self.id, self.reserved = uuid4(), Decimal(0)
         self.target: Target | None = None
         self._engine, self._request, self._prompt_tokens = engine, request, 0
-        self._purpose = engine.purpose
+        self._purpose, self._ended = engine.purpose, False
         self._ahead: Ahead | None = None
-        self._ended = False
 
     async def open(self, digest: str) -> Stored | None:
         """Open the call, the first target's worst case reserved with it where possible; return what is stored."""
-        first = self._engine.first
-        amount = self._worst_case(first, self._request)
+        amount = self._worst_case(first := self._engine.first, self._request)
         ahead = None if amount is None else Ahead(first, amount, self._engine.model)
         try:
             opened = await accounts.open_call(digest, self._engine.purpose, ahead)
@@ -173,6 +171,7 @@ class Call:
         """Count the worst case of the target that was asked as spent; the call goes on without it."""
         if self.target is not None and self.reserved:
             await accounts.lose(self.id, self._purpose.tenant_id, self.reserved)
+            self._engine.unheard.append(self.reserved)
             self._purpose = self._purpose.less(self.reserved)
         self.target, self.reserved = None, Decimal(0)
 
@@ -217,6 +216,7 @@ class Call:
     async def _close(self, usage: Usage, spent: Decimal | None, *, charged: Decimal, reply: Any) -> None:
         assert self.target is not None
         self._ended = True
+        self._engine.unheard += [charged] if spent is None else []
         settlement = Settlement(
             call_id=self.id,
             tenant_id=self._engine.purpose.tenant_id,

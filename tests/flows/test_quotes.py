@@ -21,6 +21,7 @@ from flows.optimise import optimise, run_optimisation
 from flows.promote import promote, run_promotion
 from flows.run_personas import run_batch
 from flows.run_team import run_team
+from kowai.optimisation import half_of
 from kowai.policies import Switch
 from kowai.question_sets import read_rows
 from kowai.settings import settings
@@ -347,3 +348,16 @@ async def test_a_dry_run_in_prefect_says_what_it_would_take_and_leaves_nothing(
     assert all("at worst $" in end.message for end in ends)
     tables = ("suite", "question_set", "evaluation", "promotion", "optimisation", "team", "model_call")
     assert [rows(database_url, f"select id from {table}") for table in tables] == [[]] * len(tables)
+
+
+async def test_what_a_learned_prompt_may_cost_is_bounded_by_its_length_and_not_by_the_limit_of_a_request(
+    priced: UUID, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite_id = await stored([case | {"persona": None} for case in CASES], priced, limits={"dollars": 1_000})
+    wish = Wish("assistant", suite_id, "bootstrap", Limits(dollars=Decimal("0.2"), minutes=5))
+    configure(monkeypatch, targets=[model_server.target(price="30", max_output_tokens=100)])
+    quote = await quote_optimisation(wish, priced)
+    held_out = (quote.items - sum(half_of(case["id"]) == "train" for case in CASES)) // 2
+    searched = wish.limits.dollars + settings().batch_at_once * 50
+    assert held_out > 0
+    assert searched < quote.worst_dollars < searched + held_out * 10
