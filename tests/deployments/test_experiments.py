@@ -58,6 +58,11 @@ async def test_what_is_no_flag_is_refused_by_name(http: httpx.AsyncClient) -> No
     assert "missing" in reply.json()["error"]["message"]
 
 
+async def test_a_flag_whose_name_cannot_be_stored_is_no_fault(http: httpx.AsyncClient) -> None:
+    reply = await http.delete("flags/%00")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "not_storable")
+
+
 async def test_an_experiment_begins_reports_and_stops(http: httpx.AsyncClient, tenant: UUID) -> None:
     version_id = await receive_version("retrieval", {"passages": 7}, tenant)
     made = (await http.post("experiments", json={"version_id": str(version_id), "share": 0.2})).json()

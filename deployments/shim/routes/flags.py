@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.shim.identity import Principal, may
 from kowai.errors import InvalidInput
 from kowai.flags import Flag, resolve
+from kowai.storable import storable
 from kowai.suites import fault
 from tasks.flags import flags_of, list_flags, remove_flag, save_flag
 
@@ -17,6 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["experiments"])
 User = Annotated[Principal, Depends(may("account.use"))]
 Reader = Annotated[Principal, Depends(may("policies.read"))]
 Writer = Annotated[Principal, Depends(may("policies.write"))]
+Name = Annotated[str, AfterValidator(storable)]
 
 
 class BadFlag(InvalidInput):
@@ -67,7 +69,7 @@ async def put_flag(name: str, content: dict[str, Any], caller: Writer) -> Flag:
 
 
 @router.delete("/flags/{name}", status_code=204)
-async def delete_flag(name: str, caller: Writer) -> None:
+async def delete_flag(name: Name, caller: Writer) -> None:
     """Delete a flag; who asks for it gets their own default."""
     await remove_flag(name, caller.tenant_id)
 
