@@ -42,11 +42,14 @@ def _named(listed: list[dict[str, Any]], embedder: str) -> dict[str, Any]:
 
 
 def _is_decided(space: dict[str, Any]) -> bool:
-    return space["state"] != "building"
+    """Tell whether nothing more happens today: what waits for money goes on at night."""
+    return space["state"] != "building" or "waiting" in space["evaluation"]
 
 
 def _compared(space: dict[str, Any]) -> str:
     found = space["evaluation"]
+    if waiting := found.get("waiting"):
+        return f": {waiting['chunks']} chunks of {waiting['tenants']} tenants wait for money; it goes on at night."
     if not found.get("questions"):
         return "; there are no stored questions to compare it by."
     return f": it finds {found['recall']} of what {found['questions']} stored answers cite, the one before " + (

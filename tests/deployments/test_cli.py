@@ -207,6 +207,16 @@ def test_an_empty_list_is_said_to_be_empty_in_one_sentence(ask: Run, stand_in: S
     assert outcome.err.count("\n") == 1
 
 
+@pytest.mark.timeout(20)
+def test_nobody_waits_for_a_space_that_waits_for_money(ask: Run, stand_in: StandIn) -> None:
+    space = {"embedder": "words", "model": "words", "dimensions": 64, "state": "building"}
+    space["evaluation"] = {"waiting": {"tenants": 1, "chunks": 3, "allowed_loss": 0.05}}
+    stand_in.replies, stand_in.found = [(202, {"spaces": [space]})], {"spaces": [space]}
+    outcome = ask("reindex", "--embedder", "words")
+    assert outcome.code == 1
+    assert "is building: 3 chunks of 1 tenants wait for money; it goes on at night." in outcome.out
+
+
 def test_the_limits_of_a_tenant_are_found_by_its_name(ask: Run, stand_in: StandIn) -> None:
     listed = [{"id": "11", "name": "acme"}, {"id": "22", "name": "other"}]
     stand_in.found = lambda path: listed if path == "tenants" else {"path": path}
