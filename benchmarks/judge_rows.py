@@ -33,7 +33,10 @@ SATURATION, LENGTH = 1.2, 0.75  # BM25's k1 and b
 
 
 class Row(NamedTuple):
-    """Hold a question as it was read: where it comes from, whether the passages hold an answer, the best sentence."""
+    """Hold a question as it was read: where it comes from, whether the passages hold an answer, the best sentence.
+
+    `read` is the text of the nearest sentence, which is judged, and `own` says that it is of the question's paragraph.
+    """
 
     kind: str
     article: str
@@ -43,6 +46,9 @@ class Row(NamedTuple):
     answers: list[str]
     features: dict[str, float]
     quote: str
+    paragraph: str
+    read: str
+    own: bool
 
 
 class Encoder:
@@ -56,7 +62,10 @@ class Encoder:
         return np.array([self._read(text).vector for text in texts])
 
     async def read(self, question: str, sentences: Sequence[str]) -> list[Encoded]:
-        return [self._read(text) for text in [question, *sentences]]
+        return self.known(question, *sentences)
+
+    def known(self, *texts: str) -> list[Encoded]:
+        return [self._read(text) for text in texts]
 
     def _read(self, text: str) -> Encoded:
         if text not in self._known:
@@ -148,9 +157,11 @@ async def read(
     held = question["answerable"] and own in passages
     passage, place = best.evidence.passage, best.sentence.quote
     quote = passage.text[place.start : place.end]
-    return Row(
-        kind, article, text, question["answerable"], held, question["answers"], field.described(field.nearest), quote
-    )
+    seen = field.described(field.nearest)
+    features = {name: value for name, value in seen.items() if not name.startswith("read_")}  # it has learnt from these
+    told = question["answerable"], held, question["answers"], features, quote
+    near_by = own.external_id, field.nearest.sentence.text, field.nearest.evidence.passage == own
+    return Row(kind, article, text, *told, *near_by)
 
 
 def asked_as(kind: str, question: str, dice: random.Random) -> str:

@@ -19,9 +19,9 @@ from answer_measures import abstention_f1, auroc, calibration_error
 from judge_fitting import Matrix, Table, calibrated, calibration, fit, folds, out_of_fold, stored, table_of
 from judge_rows import SHARES, Row, lines, rows
 
-WEIGHTS = {"gold": 1.0, "retrieved": 1.0, "typos": 0.2, "keywords": 0.2, "elsewhere": 0.15}
+WEIGHTS = {"gold": 1.0, "retrieved": 1.0, "typos": 0.2, "keywords": 0.2, "elsewhere": 0.3}
 THRESHOLD = 0.35
-ALIGNMENT = ("first_", "last_")
+ALIGNMENT = ("first_", "last_", "read_")
 WORDS = {"first_here", "last_here"}  # of the question's first and last term, not of a layer
 Wanted = Callable[[str], bool]
 

@@ -27,7 +27,7 @@ from kowai.settings import settings
 
 LOCAL_BATCH = 64  # so much is still computed after its flow was cancelled
 LANES = {"query": 4, "document": 2}  # threads; questions never queue behind documents
-RECENT_BYTES, RECENT_SECONDS = 25_000_000, 600  # of texts' states that are kept: three hundred sentences
+RECENT_BYTES, RECENT_SECONDS = 25_000_000, 600  # of texts' states that are kept: two hundred sentences
 
 Purpose = Literal["query", "document"]
 Vectors = NDArray[np.float32]

@@ -20,18 +20,18 @@ def build_bert(bert: Bert, tensors: Tensors, pooling: str) -> ModelProto:
 
     `exact` chooses float32 instead of eight bits, and only then is `apart` added to the scores of attention: texts that
     stand one after the other stay strangers. The outputs are the vector of one text and the tokens' states before the
-    first layer and after the last.
+    first layer, after the middle one and after the last.
     """
     graph = Graph()
     embedded = _embed(graph, bert, tensors)
     exact = _branch("exact/", bert, tensors, embedded, Layer.exact)
     fast = _branch("fast/", bert, tensors, embedded, Layer.fast)
-    encoded = graph.add("If", "exact", then_branch=exact, else_branch=fast)
+    middle, encoded = graph.choose("exact", exact, fast)
     vector = graph.add("LpNormalization", _pool(graph, encoded, pooling), p=2, axis=-1)
     tokens: list[str | int] = [1, "tokens"]
     inputs: Inputs = {"ids": (TensorProto.INT64, tokens), "places": (TensorProto.INT64, tokens)}
     inputs |= {"exact": (TensorProto.BOOL, []), APART: (TensorProto.FLOAT, [1, *tokens, "tokens"])}
-    return graph.as_model(inputs, vector, embedded, encoded)
+    return graph.as_model(inputs, vector, embedded, middle, encoded)
 
 
 def _embed(graph: Graph, bert: Bert, tensors: Tensors) -> str:
@@ -42,10 +42,10 @@ def _embed(graph: Graph, bert: Bert, tensors: Tensors) -> str:
 
 
 def _branch(prefix: str, bert: Bert, tensors: Tensors, hidden: str, step: Callable[[Layer, str], str]) -> GraphProto:
-    graph = Graph(prefix)
+    graph, states = Graph(prefix), [hidden]
     for index in range(bert.num_hidden_layers):
-        hidden = step(Layer(graph, bert, within(tensors, f"encoder.layer.{index}.")), hidden)
-    return graph.as_branch(hidden)
+        states.append(step(Layer(graph, bert, within(tensors, f"encoder.layer.{index}.")), states[-1]))
+    return graph.as_branch(states[-(-bert.num_hidden_layers // 2)], states[-1])
 
 
 def _pool(graph: Graph, encoded: str, pooling: str) -> str:

@@ -62,7 +62,8 @@ class TextEncoder:
         found: list[Encoded] = []
         for whole, each, (vector, states) in zip(ids, tokens, read, strict=True):
             offsets = np.reshape(each.offsets, (-1, 2))[:most]
-            found.append(Encoded(vector if len(whole) <= most else self._vector(whole), offsets, states))
+            vector = vector if len(whole) <= most else self._vector(whole)
+            found.append(Encoded(vector, offsets, states, whole[:most]))
         return found
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

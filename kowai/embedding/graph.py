@@ -33,10 +33,17 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, domain=domain, **attributes))
         return name
 
-    def as_branch(self, output: str) -> GraphProto:
+    def choose(self, condition: str, then: GraphProto, otherwise: GraphProto) -> list[str]:
+        """Run one of two graphs of as many outputs, and return their names here."""
+        names = [f"{self.prefix}If{len(self.nodes)}/{place}" for place in range(len(then.output))]
+        node = helper.make_node("If", [condition], names, names[0], then_branch=then, else_branch=otherwise)
+        self.nodes.append(node)
+        return names
+
+    def as_branch(self, *outputs: str) -> GraphProto:
         """Return a graph that an If node runs; it sees the names of the graph around it."""
-        value = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
-        return helper.make_graph(self.nodes, output, [], [value], self.constants)
+        values = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None) for output in outputs]
+        return helper.make_graph(self.nodes, outputs[-1], [], values, self.constants)
 
     def as_model(self, inputs: Inputs, *outputs: str) -> ModelProto:
         """Return the whole model; `inputs` maps names to element types and shapes."""

@@ -9,7 +9,7 @@ from kowai.embedding.checkpoint import Checkpoint
 from kowai.embedding.tensors import read_tensors
 from kowai.errors import Misconfigured
 
-BUILDER_VERSION = 4  # counts up whenever the graph changes
+BUILDER_VERSION = 5  # counts up whenever the graph changes
 GRAPH, WEIGHTS = "graph.onnx", "weights"  # apart, so that weights are mapped into memory and shared by processes
 DIGITS = 16
 

@@ -31,7 +31,7 @@ def open_session(checkpoint: Checkpoint, cache: Path, sample: Ids) -> Encode:
     if checkpoint.exported is None:
         return _most_trusted(cached_graph(checkpoint, cache), checkpoint.pooling, sample)
     try:
-        encode = ExportedGraph(_session(checkpoint.exported), checkpoint.pooling)
+        encode = ExportedGraph(open_graph(checkpoint.exported), checkpoint.pooling)
         length = len(encode(sample))
     except Exception as error:  # ONNX Runtime raises a dozen kinds of its own
         raise Misconfigured(f"{checkpoint.exported} cannot be run.", operator=str(error)[:500]) from error
@@ -41,9 +41,9 @@ def open_session(checkpoint: Checkpoint, cache: Path, sample: Ids) -> Encode:
 
 
 def _most_trusted(path: Path, pooling: str, sample: Ids) -> "BuiltGraph":
-    graph = BuiltGraph(_session(path), pooling)
+    graph = BuiltGraph(open_graph(path), pooling)
     if graph.agreement(sample) < LEAST_COSINE:
-        graph = BuiltGraph(_session(path, UNSIGNED), pooling)
+        graph = BuiltGraph(open_graph(path, UNSIGNED), pooling)
         graph.trusted = graph.agreement(sample) >= LEAST_COSINE
     return graph
 
@@ -60,9 +60,10 @@ class BuiltGraph:
         return self.run(ids, exact=self._is_delicate(ids))
 
     def states(self, texts: Sequence[Ids]) -> list[tuple[Vector, States]]:
-        """Return vectors with the tokens' states before the first layer and after the last: (2, tokens, width).
+        """Return vectors with the tokens' states before the first layer, after the middle one and after the last.
 
-        All texts in float32 are computed by one run, which reads the weights once.
+        Those of one text have the shape (3, tokens, width). All texts in float32 are computed by one run, which reads
+        the weights once.
         """
         delicate = [self._is_delicate(ids) for ids in texts]
         together = iter(self._states([ids for ids, exact in zip(texts, delicate, strict=True) if exact], exact=True))
@@ -72,10 +73,10 @@ class BuiltGraph:
     def _states(self, texts: Sequence[Ids], *, exact: bool) -> list[tuple[Vector, States]]:
         if not texts:
             return []
-        _, first, last = self._session.run(None, _given(texts, exact=exact))
+        _, *states = self._session.run(None, _given(texts, exact=exact))
         ends = np.cumsum([len(ids) for ids in texts])[:-1]
-        each = np.split(np.concatenate([first, last]), ends, axis=1)
-        return [(_pooled(states[1], self._pooling), states) for states in each]
+        each = np.split(np.concatenate(states), ends, axis=1)
+        return [(_pooled(states[-1], self._pooling), states) for states in each]
 
     def run(self, ids: Ids, *, exact: bool) -> Vector:
         return self._session.run(None, _given([ids], exact=exact))[0][0]
@@ -122,7 +123,7 @@ def _unit(vector: NDArray[Any]) -> Vector:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def _session(path: Path, options: Mapping[str, str] | None = None) -> Any:
+def open_graph(path: Path, options: Mapping[str, str] | None = None) -> Any:
     """Load a graph that runs on the calling thread: any number of threads share it and none waits for another."""
     import onnxruntime  # it starts a thread, which a process that is to be forked must not have
 

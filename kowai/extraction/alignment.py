@@ -21,15 +21,19 @@ Matrix = NDArray[np.float32]
 
 
 class Tokens(NamedTuple):
-    """Hold the words of a text's tokens with their states, float32 of unit length: (layers, tokens, width)."""
+    """Hold the words of a text's tokens with their states, float32 of unit length: (layers, tokens, width).
+
+    `encoded` is what the encoder made of the text, special tokens included.
+    """
 
     words: list[Word]
     states: Matrix
+    encoded: Encoded
 
 
 @cache
 def centre() -> Matrix:
-    """Return the mean states of tokens of questions, shape (layers, 1, width): what all of them share tells nothing."""
+    """Return the mean states of tokens, shape (3, 1, width) as of Encoded: what all of them share tells nothing."""
     stored = json.loads(files("kowai.extraction").joinpath("token_centre.json").read_text())
     return np.array(stored, np.float32)[:, None]
 
@@ -43,8 +47,8 @@ def tokens_of(text: str, encoded: Encoded) -> Tokens:
         if start < end and at < len(words) and words[at].start < end and words[at].kind != "mark":
             kept.append(token)
             found.append(words[at])
-    states = encoded.states[:, kept] - centre()
-    return Tokens(found, states / np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), 1e-6))
+    states = (encoded.states[:, kept] - centre())[[0, -1]]
+    return Tokens(found, states / np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), 1e-6), encoded)
 
 
 def alignment(asked: Tokens, field: Sequence[Tokens]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from kowai.extraction.asked import Asked
 from kowai.extraction.defining import asks_what_it_is, says_what_it_is
 from kowai.extraction.evidence import gather, telling
 from kowai.extraction.model import confidence_of
+from kowai.extraction.pair_reader import read_together
 from kowai.extraction.reading import closest, nearest, shortlist
 from kowai.extraction.sentence_features import Close, sentence_features
 from kowai.quoting import Embed
@@ -34,9 +35,11 @@ class Field(NamedTuple):
     def described(self, close: Close) -> dict[str, float]:
         """Return the features of a sentence; those of its tokens are there or lacking together."""
         features = sentence_features(self.asked, close, self.sentences)
-        others = [other for other in self.sentences if other is not close]
-        field = [each.tokens for each in (close, *others) if each.tokens]
-        return features | alignment(self.tokens, field) if self.tokens else features
+        if self.tokens is None or close.tokens is None:
+            return features
+        others = [other.tokens for other in self.sentences if other is not close and other.tokens]
+        read = read_together(self.tokens.encoded, close.tokens.encoded)
+        return features | read | alignment(self.tokens, [close.tokens, *others])
 
     def confidence(self, close: Close) -> float:
         """Return how likely it is that a sentence answers, in [0, 1]; the judge knows too few definitions."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
@@ -114,7 +115,7 @@ async def test_only_the_built_in_model_shows_the_states_of_tokens(endpoint: Any)
     assert await remote(endpoint).read("a question", ["a text"], TENANT) is None
     assert await Embedder(document_prefix="passage: ").read("a question", ["a text"], TENANT) is None
     asked, encoded = await Embedder().read("a question", ["a longer text"], TENANT) or []
-    assert (asked.states.shape, encoded.states.shape) == ((2, 4, 384), (2, 5, 384))
+    assert (asked.states.shape, encoded.states.shape) == ((3, 4, 384), (3, 5, 384))
 
 
 @pytest.fixture
@@ -152,8 +153,12 @@ async def test_a_question_of_nobody_is_not_kept(computed: list[str]) -> None:
     assert computed == ["a question"]
 
 
+def of_one_token(states: NDArray[np.float32]) -> Encoded:
+    return Encoded(np.zeros(4, np.float32), np.zeros((1, 2), np.int64), states, np.zeros(1, np.int64))
+
+
 async def test_states_are_kept_for_a_while_and_up_to_so_many_bytes() -> None:
-    small = Encoded(np.zeros(4, np.float32), np.zeros((1, 2), np.int64), np.zeros((2, 1, 4), np.float32))
+    small = of_one_token(np.zeros((3, 1, 4), np.float32))
     size = sum(each.nbytes for each in small)
     kept, forgetful, tiny = KeptStates(2 * size, 600), KeptStates(2 * size, 0), KeptStates(size - 1, 600)
     for text in ("first", "second", "third"):
@@ -165,9 +170,9 @@ async def test_states_are_kept_for_a_while_and_up_to_so_many_bytes() -> None:
 
 
 async def test_states_past_their_time_are_forgotten_though_nobody_asks_for_any() -> None:
-    kept, states = KeptStates(1_000_000, 0.01), np.zeros((2, 1, 4), np.float32)
+    kept, states = KeptStates(1_000_000, 0.01), np.zeros((3, 1, 4), np.float32)
     still = weakref.ref(states)
-    kept.put(TENANT, ["a text"], [Encoded(np.zeros(4, np.float32), np.zeros((1, 2), np.int64), states)])
+    kept.put(TENANT, ["a text"], [of_one_token(states)])
     del states
     async with asyncio.timeout(MOST_SECONDS):
         while still() is not None:

@@ -99,8 +99,8 @@ def test_the_states_of_a_texts_tokens_come_with_their_places_and_have_its_vector
     encoded = encoder.read([text])[0]
     words = [text[start:end] for start, end in encoded.offsets.tolist()]
     assert [word for word in words if word] == ["Über", "all", "rain", ",", "1932", "."]
-    assert encoded.states.shape == (2, len(words), 384)
-    mean = encoded.states[1].mean(axis=0)
+    assert encoded.states.shape == (3, len(words), 384)
+    mean = encoded.states[-1].mean(axis=0)
     assert np.allclose(encoded.vector, mean / np.linalg.norm(mean), atol=1e-5)
     assert np.allclose(encoded.vector, encoder.embed([text])[0], atol=1e-6)
 
@@ -153,7 +153,7 @@ def test_a_processor_that_overflows_is_found_out(monkeypatch: pytest.MonkeyPatch
     def session(_path: Path, options: Any = None) -> Processor:
         return Processor(overflows=not (options and helps))
 
-    monkeypatch.setattr(sessions, "_session", session)
+    monkeypatch.setattr(sessions, "open_graph", session)
     ids = np.arange(100)
     graph = sessions._most_trusted(Path(), "mean", ids)
     assert graph.trusted == helps
