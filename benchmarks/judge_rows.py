@@ -65,7 +65,8 @@ class Encoder:
         return self.known(question, *sentences)
 
     def known(self, *texts: str) -> list[Encoded]:
-        return [self._read(text) for text in texts]
+        halved = [self._read(text) for text in texts]
+        return [each._replace(states=each.states.astype(np.float32)) for each in halved]
 
     def _read(self, text: str) -> Encoded:
         if text not in self._known:

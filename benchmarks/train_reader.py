@@ -51,7 +51,7 @@ class Pairs:
 
     def of(self, question: str, sentence: str, answer: tuple[int, int] | None = None) -> Pair:
         """Return the pair; `answer` are its characters in the sentence."""
-        both = [each._replace(states=each.states.astype(np.float32)) for each in self._known(question, sentence)]
+        both = self._known(question, sentence)
         tokens = given(*both)
         partners, known = self._meeting.run(None, tokens)
         halved = {
