@@ -6,6 +6,8 @@ import typer
 
 from deployments.commands.options import Json, Key, State, Url
 
+STOPPED = "Stopped: what was sent goes on being indexed (`kowai documents`); the same command sends the rest."
+
 
 def ingest(
     sources: Annotated[list[str], typer.Argument(help="Files, folders, globs, .jsonl files or URLs.")],
@@ -20,7 +22,11 @@ def ingest(
     from deployments.commands.printing import print_json, print_tally
 
     with Api(url, key) as api:
-        tally = ingest_all(sources, api)
+        try:
+            tally = ingest_all(sources, api)
+        except KeyboardInterrupt:
+            typer.echo(STOPPED, err=True)
+            raise
     if as_json:
         print_json(tally.as_dictionary())
     else:
