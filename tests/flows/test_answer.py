@@ -18,7 +18,7 @@ from tasks.receive import Inquiry, UnknownPersona, receive_ingestion, receive_qu
 from tasks.step import traced
 
 TEA = "# Tea\n\nGreen tea is steeped for three minutes at 80 degrees. Black tea takes five minutes.\n"
-ROUND_TRIPS = 6  # two to admit it, three to search and one to store its answer
+ROUND_TRIPS = 5  # one to admit it, three to search and one to store its answer
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from flows.answer import answer_query
 from kowai.canaries import canary_of
 from kowai.policies import Switch
 from kowai.quoting import spotlit
+from tasks.admit import admit
 from tasks.event_log import Fact, read_facts
 from tasks.policy import reset_guard, switch_guard
 from tasks.receive import Inquiry, receive_query
 from tasks.step import traced
-from tests.flows.conftest import learn_tea
+from tests.flows.conftest import learn_tea, rows
 from tests.model_server import Act, ModelServer
 
 QUESTION = "How long is green tea steeped?"
@@ -56,6 +57,22 @@ async def test_a_question_that_a_guard_refuses_is_refused_and_told(tea: UUID, us
     assert answer.error
     assert answer.error.code == "guard_length"
     assert [dict(fact.payload)["kinds"] for fact in facts] == [{"TOO_LONG": 1}]
+
+
+async def test_a_question_that_a_guard_refuses_has_never_been_running(tea: UUID, use_policy, database_url: str) -> None:
+    use_policy(longest_question=10)
+    query_id = await receive_query(Inquiry(QUESTION), tea)
+    before = rows(database_url, "select * from query")
+    assert not (await admit(query_id, tea)).verdict.allowed
+    assert rows(database_url, "select * from query") == before
+
+
+async def test_a_question_that_is_admitted_again_tells_what_guards_saw_once(tea: UUID, use_policy) -> None:
+    use_policy(longest_question=10, switches=[{"guard": "length", "stage": "input", "action": "note"}])
+    query_id = await receive_query(Inquiry(QUESTION), tea)
+    for _ in range(2):
+        assert (await admit(query_id, tea)).verdict.allowed
+    assert [fact.kind for fact in await read_facts(query_id, tea)] == ["guard.finding"]
 
 
 async def test_a_tenants_own_switch_outranks_the_block(tea: UUID, other_tenant: UUID, use_policy) -> None:
