@@ -26,6 +26,7 @@ from tasks.conversation_turns import LAPSED
 from tasks.deleted import keep_deletions_out, void_overtaken, void_quotes
 from tasks.findings import KIND, report_findings
 from tasks.paid import embedding_is_paid
+from tasks.read_back import wanted_back
 from tasks.step import step
 
 AS_DRAFTED = {"text", "confidence", "abstained", "model", "fallback", "persona_version", "cost"}
@@ -69,8 +70,10 @@ async def record_answer(
         "usage": draft.usage.model_dump_json(),
         **draft.model_dump(include=AS_DRAFTED),
     }
+    back = wanted_back()
     async with (await database()).transaction(question.tenant_id, by_key=True) as connection:
         stored = STORE.later(connection, values)
+        read = back.statement.later(connection, {"ids": [question.id]}) if back else None
     row: Any = await stored.fetchone()
     if not row.are_there:
         await _refuse_deleted(question)
@@ -78,6 +81,8 @@ async def record_answer(
         async with (await database()).transaction(question.tenant_id) as connection:
             await keep_deletions_out(connection)
             await void_overtaken(connection, question.id)
+    elif back and read:
+        back.row = await read.fetchone()
 
 
 def _listed(values: Sequence[BaseModel]) -> str:

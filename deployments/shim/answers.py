@@ -16,6 +16,7 @@ from kowai.tables.queries import AnswerRow, Query
 from kowai.types import Citation, QueryStatus, Statement, Usage
 from tasks.history import note_on
 from tasks.locate import locate
+from tasks.read_back import ReadBack
 
 
 class Fault(BaseModel):
@@ -78,9 +79,10 @@ AS_STORED = (
 )
 
 
-async def read_answer(query_id: UUID, tenant_id: UUID) -> Answer:
-    """Return a query of this tenant as its caller sees it. Raises NotFound."""
-    found = await read_answers([query_id], tenant_id)
+async def read_answer(query_id: UUID, tenant_id: UUID, back: ReadBack | None = None) -> Answer:
+    """Return a query of this tenant as its caller sees it, from what was read `back` where it was. Raises NotFound."""
+    known = back and back.row
+    found = await (_answers([known], tenant_id) if known else read_answers([query_id], tenant_id))
     if not found:
         raise NotFound("There is no such question.")
     return found[0]
@@ -90,7 +92,10 @@ async def read_answers(query_ids: Sequence[UUID], tenant_id: UUID) -> list[Answe
     """Return those of the queries that there are, in the order of their turns."""
     async with (await database()).transaction(tenant_id, by_key=True) as connection:
         found = READ.later(connection, {"ids": list(query_ids)})
-    rows = await found.fetchall()
+    return await _answers(await found.fetchall(), tenant_id)
+
+
+async def _answers(rows: Sequence[Any], tenant_id: UUID) -> list[Answer]:
     cited = [_citations(row) for row in rows]
     placed = iter(await locate([citation for own in cited for citation in own], tenant_id))
     told = [(row, [next(placed) for _ in own]) for row, own in zip(rows, cited, strict=True)]

@@ -54,6 +54,22 @@ async def test_a_conversation_is_answered_with_citations(client: openai.AsyncOpe
     assert "five minutes" in (second.choices[0].message.content or "")
 
 
+@pytest.mark.parametrize(
+    ("door", "asked"),
+    [
+        ("/api/v1/query", {"query": "How long is green tea steeped?"}),
+        ("/v1/chat/completions", {"model": "assistant", "messages": GREEN}),
+    ],
+)
+async def test_an_answer_that_was_waited_for_is_not_read_once_more_after_it_is_stored(
+    shim: Shim, monkeypatch: pytest.MonkeyPatch, door: str, asked: dict
+) -> None:
+    monkeypatch.setattr("deployments.shim.answers.read_answers", None)
+    async with shim.client() as client:
+        reply = await client.post(door, json=asked)
+    assert "three minutes" in reply.text
+
+
 async def test_a_stream_spells_out_the_same_answer(client: openai.AsyncOpenAI) -> None:
     question = [{"role": "user", "content": "How long is green tea steeped?"}]
     whole = await client.chat.completions.create(model="analyst", messages=question)

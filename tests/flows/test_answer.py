@@ -9,11 +9,12 @@ from sqlmodel import col
 
 from blocks.database import Database
 from blocks.lender import driver_of
-from deployments.shim.answers import read_answer
+from deployments.shim.answers import READ, read_answer
 from flows.answer import answer_query
 from flows.ingest import ingest_stored
 from kowai.errors import NotFound
 from kowai.tables.identity import Tenant
+from tasks.read_back import ReadBack, reading_back
 from tasks.receive import Inquiry, UnknownPersona, receive_ingestion, receive_query
 from tasks.step import traced
 
@@ -61,6 +62,14 @@ async def test_an_answer_takes_few_round_trips_to_the_database(store: Database, 
     told = (tmp_path / "messages").read_text()
     assert told.count("ReadyForQuery") <= ROUND_TRIPS
     assert (await read_answer(query_id, tea)).status == "done"
+
+
+async def test_an_answer_that_its_own_transaction_reads_is_the_one_that_is_stored(tea: UUID) -> None:
+    query_id, back = await receive_query(Inquiry("How long does black tea take?"), tea), ReadBack(READ)
+    with traced(), reading_back(back):
+        await answer_query.fn(query_id, tea)
+    assert back.row is not None
+    assert await read_answer(query_id, tea, back) == await read_answer(query_id, tea)
 
 
 async def test_a_tenant_without_documents_is_told_so(store: Database, tenant: UUID) -> None:

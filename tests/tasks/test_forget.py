@@ -17,6 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from blocks.connections import bucket
 from blocks.database import Database
+from deployments.shim.answers import READ
 from deployments.shim.batch_views import read_file
 from flows.ingest import ingest_stored
 from kowai.erasure import HOLD, name_hash, seal
@@ -41,6 +42,7 @@ from tasks.forget import certify, forget, list_certificates
 from tasks.index import index
 from tasks.question_sets import receive_question_set
 from tasks.read import read
+from tasks.read_back import ReadBack, reading_back
 from tasks.receive import Inquiry, receive_ingestion, receive_query
 from tasks.reconcile import mend
 from tasks.record import close_stopped, record_answer, record_failure, record_refusal
@@ -312,7 +314,9 @@ async def test_an_answer_written_meanwhile_is_refused_and_quotes_nothing(
     await forget("minerals.txt", tenant)
     draft = Draft(text=f"It is {SECRET}.", confidence=1.0, abstained=False, model="test")
     known = {"text": "q", "standalone": "q", "persona": "assistant", "filters": {}}
-    await record_answer(Question(id=query_id, tenant_id=tenant, **known), draft, passages)
+    with reading_back(back := ReadBack(READ)):
+        await record_answer(Question(id=query_id, tenant_id=tenant, **known), draft, passages)
+    assert back.row is None
     assert mentions(database_url, SECRET) == []
     async with store.transaction(tenant) as connection:
         row = (await connection.execute(text("select status, refusal from query"))).one()

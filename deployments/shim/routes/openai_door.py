@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.shim.access import while_allowed
-from deployments.shim.answers import read_answer
+from deployments.shim.answers import READ, read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.openai_answers import extras, text_of, usage_of
 from deployments.shim.openai_stream import Chunks, ChunkStream
@@ -23,6 +23,7 @@ from kowai.conversations import Turn
 from kowai.errors import InvalidInput, NotFound, Unavailable
 from kowai.personas import askable
 from tasks.idempotency import Claim
+from tasks.read_back import ReadBack, reading_back
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
@@ -96,11 +97,13 @@ async def complete(
         return await _stream(wanted, caller, repeats, request.app.state.streams)
     opened = Opening(DEPLOYMENT, caller.tenant_id, datetime.now(UTC))
     query_id, earlier = await _received(wanted, caller, repeats, opened)
+    back = ReadBack(READ)
     if not earlier:
         runs: Runs = request.app.state.runs
         async with while_allowed(query_id, caller):
-            await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
-    answer = await awaited(partial(read_answer, query_id, caller.tenant_id), lambda found: found.status in CLOSED)
+            with reading_back(back):
+                await runs.run(answer_query, DEPLOYMENT, tenant_id=caller.tenant_id, opened=opened, query_id=query_id)
+    answer = await awaited(partial(read_answer, query_id, caller.tenant_id, back), lambda found: found.status in CLOSED)
     if answer.status not in ("done", "refused"):
         raise Unanswered("The first request with this Idempotency-Key has no answer yet, or failed: send it again.")
     message = {"role": "assistant", "content": text_of(answer), **extras(answer)}

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from deployments.shim.access import while_allowed
-from deployments.shim.answers import Answer, read_answer
+from deployments.shim.answers import READ, Answer, read_answer
 from deployments.shim.identity import Principal, may
 from deployments.shim.repeats import Repeatable, Repeats, awaited
 from deployments.shim.runs import Opening, Runs
 from flows.answer import answer_query
 from kowai.personas import askable
 from tasks.idempotency import Claim
+from tasks.read_back import ReadBack, reading_back
 from tasks.receive import Inquiry, receive_query
 
 router = APIRouter(prefix="/api/v1", tags=["queries"])
@@ -63,14 +64,15 @@ async def answer_once(
         return await receive_query(inquiry(asked, caller), caller.tenant_id, durable=background, along=along)
 
     query_id, earlier = await repeats.once([type(asked).__name__, asked.model_dump(mode="json")], caller, receive)
-    subject = {"tenant_id": caller.tenant_id, "query_id": query_id}
+    subject, back = {"tenant_id": caller.tenant_id, "query_id": query_id}, ReadBack(READ)
     if background:
         await runs.start(DEPLOYMENT, opened=opened, **subject)
     elif not earlier:
         async with while_allowed(query_id, caller):
-            timing = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
+            with reading_back(back):
+                timing = await runs.run(answer_query, DEPLOYMENT, opened=opened, **subject)
         response.headers["Server-Timing"] = timing
-    read = partial(read_answer, query_id, caller.tenant_id)
+    read = partial(read_answer, query_id, caller.tenant_id, back)
     answer = await awaited(read, lambda found: background or found.status in CLOSED)
     if background or answer.status not in CLOSED:
         response.status_code = 202
