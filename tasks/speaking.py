@@ -48,7 +48,8 @@ async def say(
     messages = adapter.format(signature, [dict(demo) for demo in demos], dict(inputs))
     with error_boundary(model, unexpected=True):
         response = await engine.complete(request_from_openai_chat({"model": model, "messages": messages}))
-    return adapter.parse(signature, "".join(part.text for part in response.message.parts if part.type == "text"))
+    said = "".join(part.text for part in response.message.parts if part.type == "text")
+    return cast("dict[str, Any]", dspy.Prediction(**adapter.parse(signature, said)).toDict())  # values, not models
 
 
 def _name(role: str) -> str:
