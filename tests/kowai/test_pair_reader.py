@@ -14,10 +14,10 @@ from kowai.extraction.pair_reader import LONGEST, read_together
 BRIDGE = "The bridge was opened by the mayor in 1932."
 # What the network said in the framework that it was trained in, its matrices rounded to eight bits.
 TRAINED = {
-    "Who opened the bridge?": (0.1557, -0.3935),
-    "When was the bridge opened?": (0.8401, 1.2144),
-    "When was the bridge painted?": (-0.5272, -1.1096),
-    "Who opened the tunnel?": (-1.3964, -3.0344),
+    "Who opened the bridge?": (-0.0137, 0.2492),
+    "When was the bridge opened?": (-0.1725, 2.1225),
+    "When was the bridge painted?": (-1.3332, -0.2737),
+    "Who opened the tunnel?": (-0.2033, -1.5022),
 }
 
 
