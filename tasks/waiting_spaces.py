@@ -36,7 +36,7 @@ async def pause_space(space: StoredSpace, tenant_ids: Sequence[UUID], allowed_lo
         told = {"id": space.id, "evaluation": json.dumps({"waiting": waiting})}
         await connection.execute(text(spaces.PAUSE), told)
     return (
-        f"{waiting['chunks']:,} chunks of {waiting['tenants']:,} tenants wait for their next day's budget; searches "
+        f"Waiting for the next day's budget: chunks {waiting['chunks']:,}, tenants {waiting['tenants']:,}; searches "
         "stay in the space of today, and `reconcile` goes on at night where this stopped."
     )
 

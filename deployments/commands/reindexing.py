@@ -49,7 +49,7 @@ def _is_decided(space: dict[str, Any]) -> bool:
 def _compared(space: dict[str, Any]) -> str:
     found = space["evaluation"]
     if waiting := found.get("waiting"):
-        return f": {waiting['chunks']} chunks of {waiting['tenants']} tenants wait for money; it goes on at night."
+        return f" at night, as money is waited for: chunks {waiting['chunks']}, tenants {waiting['tenants']}."
     if not found.get("questions"):
         return "; there are no stored questions to compare it by."
     return f": it finds {found['recall']} of what {found['questions']} stored answers cite, the one before " + (

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from deployments.logs import configure
 from deployments.shim.console import LoginFirst
-from kowai.errors import BudgetExhausted, KowaiError, PriceUnknown
+from kowai.errors import BudgetExhausted, KowaiError
 from kowai.limits import LimitReached
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ def _status(request: Request, status: int) -> int:
     return 400 if status == 422 and _is_openais(request) else status
 
 
-def _out_of_quota(error: BudgetExhausted) -> Response:
+def _out_of_quota(error: KowaiError) -> Response:
     """Say that the money is used up as OpenAI does, whose clients are told not to try again at once."""
     told = {"code": "insufficient_quota", "message": error.sentence, "type": "insufficient_quota", "param": None}
     return JSONResponse({"error": told}, 429, headers={"x-should-retry": "false"})
@@ -52,7 +52,7 @@ async def _known(request: Request, error: Exception) -> Response:
         log.error("request failed", code=error.code, operator=error.operator)
     if isinstance(error, LoginFirst):
         return RedirectResponse(error.place, 303)
-    if _is_openais(request) and isinstance(error, BudgetExhausted) and not isinstance(error, PriceUnknown):
+    if _is_openais(request) and error.code == BudgetExhausted.code:
         return _out_of_quota(error)
     status = _status(request, error.http_status)
     told = body(error.code, error.sentence, status, getattr(error, "param", None))

@@ -214,7 +214,7 @@ def test_nobody_waits_for_a_space_that_waits_for_money(ask: Run, stand_in: Stand
     stand_in.replies, stand_in.found = [(202, {"spaces": [space]})], {"spaces": [space]}
     outcome = ask("reindex", "--embedder", "words")
     assert outcome.code == 1
-    assert "is building: 3 chunks of 1 tenants wait for money; it goes on at night." in outcome.out
+    assert "is building at night, as money is waited for: chunks 3, tenants 1." in outcome.out
 
 
 def test_the_limits_of_a_tenant_are_found_by_its_name(ask: Run, stand_in: StandIn) -> None:

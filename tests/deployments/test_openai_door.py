@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import openai
 import pytest
+from fastapi import FastAPI
 
 from blocks import connections
 from blocks.embedder import Embedder
+from deployments.shim.errors import add_error_handlers
+from kowai.standing import AccessEnded
 from tasks import metered_embedder
 from tasks.bought_vectors import BoughtVectors
 from tests.deployments.conftest import TEA, Shim
@@ -169,6 +172,20 @@ async def test_vectors_that_cannot_be_paid_are_refused_as_openai_does(
         await client.with_options(max_retries=2).embeddings.create(model="any", input="one")
     assert (refused.value.code, refused.value.type, refused.value.param) == (*["insufficient_quota"] * 2, None)
     assert model_server.embedded == []
+
+
+async def test_whoever_may_not_ask_any_more_is_not_told_that_the_money_is_used_up() -> None:
+    app = FastAPI()
+    add_error_handlers(app)
+
+    @app.get("/v1/models")
+    async def refuse() -> None:
+        raise AccessEnded("You may not ask any more.")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kowai") as client:
+        reply = await client.get("/v1/models")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (403, "access_ended")
 
 
 async def test_vectors_of_another_length_are_refused(client: openai.AsyncOpenAI) -> None:

@@ -150,7 +150,7 @@ async def test_a_reindex_goes_on_for_others_waits_for_who_has_no_money_and_is_fi
         end = await reindex.fn("other", allowed_loss=0.5)
     assert (end.name, end.message.partition(";")[0]) == (
         "Waiting",
-        "1 chunks of 1 tenants wait for their next day's budget",
+        "Waiting for the next day's budget: chunks 1, tenants 1",
     )
     assert spaces_of(database_url) == [("other", "building", 1), ("words", "current", 2)]
     assert await found("Green tea?", rich) == [str(tmp_path / "tea.md")]
