@@ -26,7 +26,7 @@ from tasks.forget import forget
 from tasks.receive import receive_ingestion
 from tasks.step import traced
 from tests.flows.conftest import rows
-from tests.flows.test_ingest import found
+from tests.flows.test_ingest import found, ingested
 from tests.forked import forked
 from tests.model_server import Act, ModelServer
 
@@ -88,9 +88,8 @@ async def test_what_a_reindex_bought_is_let_go_of_as_it_is_stored(
     monkeypatch.setattr("tasks.reindex.GRACE_SECONDS", 0)
     other = Known(paid.model_copy(update={"model": "other"}), time.monotonic() + 1e6)
     monkeypatch.setitem(connections._known, (Embedder, "other"), other)
-    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "tea.md")}], tenant)
+    await ingested(tenant, tmp_path / "tea.md")
     with traced():
-        await ingest_stored.fn(ingestion_id, tenant)
         await reindex.fn("other")
     assert len(rows(database_url, "select id from model_call where role = 'index'")) == 2
     assert rows(database_url, KEPT) == []
@@ -113,9 +112,7 @@ async def test_batches_that_were_bought_before_one_failed_are_not_bought_again(
 async def test_bought_vectors_leave_with_any_document_that_is_deleted(
     store: Database, tenant: UUID, tmp_path: Path, model_server: ModelServer, database_url: str
 ) -> None:
-    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "tea.md")}], tenant)
-    with traced():
-        await ingest_stored.fn(ingestion_id, tenant)
+    await ingested(tenant, tmp_path / "tea.md")
     await metered.embed(["Green tea."], tenant, purpose="document")
     assert (await forget(str(tmp_path / "tea.md"), tenant)).counts["bought_vectors"] == 1
     assert rows(database_url, KEPT) == []
@@ -127,9 +124,7 @@ async def test_bought_vectors_leave_with_any_document_that_is_deleted(
 async def test_vectors_that_arrive_after_a_deletion_are_paid_and_not_kept(
     store: Database, tenant: UUID, tmp_path: Path, model_server: ModelServer, database_url: str
 ) -> None:
-    ingestion_id = await receive_ingestion([{"uri": str(tmp_path / "tea.md")}], tenant)
-    with traced():
-        await ingest_stored.fn(ingestion_id, tenant)
+    await ingested(tenant, tmp_path / "tea.md")
     model_server.default = Act(usage={"prompt_tokens": 20}, delay=1)
     asking = asyncio.create_task(metered.embed(["Green tea."], tenant, purpose="document"))
     while len(model_server.embedded) < 2:
